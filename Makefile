@@ -1,0 +1,86 @@
+# One Makefile, the same verbs here and in CI. `make help` lists them. V=1 shows the commands.
+SHELL := /bin/bash
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+Q := $(if $(V),,@)
+
+BPF_SOURCES := $(wildcard bpf/*.bpf.c)
+BPF_OBJECTS := $(BPF_SOURCES:bpf/%.bpf.c=build/bpf/%.bpf.o)
+BPF_HEADERS := $(wildcard bpf/include/*.h)
+# cpu v2: 5.10 has v3 as well, but Debian's libbpf and old verifiers are known to take v2 everywhere.
+BPF_CFLAGS  := -O2 -g -target bpf -mcpu=v2 -Wall -Werror -Ibpf/include -I/usr/include/x86_64-linux-gnu
+C_FILES     := $(wildcard bpf/*.c bpf/include/*.h bpf/test/*.c)
+NODE         = $(shell tools/node.sh)
+NODE_PATH_   = PATH="$(dir $(NODE)):$$PATH"
+# Node's own memory: the heap's young half is kept small, since the daemon shares the machine with workloads.
+STAMP       := build/.setup
+
+.PHONY: help setup build gen gen-check lint format test test-unit test-scenarios test-kernels bench demo demo-down clean
+
+help: ## list the verbs
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(STAMP) ## install what is needed: Debian packages, Node 26, npm packages
+
+$(STAMP): tools/setup.sh package-lock.json tools/node/package-lock.json
+	@echo "  SETUP"
+	$(Q)tools/setup.sh
+	@mkdir -p build && touch $@
+
+build: setup $(BPF_OBJECTS) bin/kmesh-daemon bin/kmeshctl ## eBPF objects, bin/kmesh-daemon, bin/kmeshctl
+
+build/bpf/%.bpf.o: bpf/%.bpf.c $(BPF_HEADERS) Makefile | $(STAMP)
+	@mkdir -p $(@D)
+	@echo "  BPF      $@"
+	$(Q)clang-19 $(BPF_CFLAGS) -c $< -o $@
+
+bin/%: tools/launcher.sh Makefile
+	@mkdir -p bin
+	@echo "  BIN      $@"
+	$(Q)install -m 755 tools/launcher.sh $@
+
+gen: build ## write src/kernel/gen/layout.gen.ts from the objects' BTF, and docs/errors.md
+	$(Q)$(NODE) tools/gen-layout.ts
+	$(Q)$(NODE) tools/gen-errors.ts
+
+gen-check: build ## fail when generated files differ from what the sources give
+	$(Q)$(NODE) tools/gen-layout.ts --check
+	$(Q)$(NODE) tools/gen-errors.ts --check
+
+lint: build ## type-check, lint, formats, the house's import order
+	@echo "  TSC"
+	$(Q)$(NODE) node_modules/typescript/bin/tsc -p .
+	@echo "  BIOME"
+	$(Q)$(NODE_PATH_) node_modules/.bin/biome check --error-on-warnings
+	@echo "  CLANG-FORMAT"
+	$(Q)clang-format-19 --dry-run --Werror $(C_FILES)
+	@echo "  HOUSE"
+	$(Q)$(NODE) tools/check-house.ts
+
+format: setup ## write the formats
+	$(Q)$(NODE_PATH_) node_modules/.bin/biome check --write
+	$(Q)clang-format-19 -i $(C_FILES)
+
+test: lint gen-check ## every test, root ones included
+	$(Q)$(NODE) tools/run-tests.ts all
+
+test-unit: build ## tests beside the code (some need root)
+	$(Q)$(NODE) tools/run-tests.ts unit
+
+test-scenarios: build ## namespaces, real clients, real daemon (root)
+	$(Q)$(NODE) tools/run-tests.ts scenarios
+
+test-kernels: build ## the layer 4 scenarios on Debian's 5.10, 6.1, 6.12 and 6.18 in QEMU (downloads ~600 MB once)
+	$(Q)test/kernels/run.sh $(KERNELS)
+
+bench: build ## measure: ratios beside direct and iptables DNAT, scale, memory
+	$(Q)$(NODE) test/bench/bench.ts $(BENCH)
+
+demo: build ## a small shop under the mesh on this machine; KEEP=1 leaves it up
+	$(Q)KEEP=$(KEEP) $(NODE) demo/demo.ts
+
+demo-down: build ## take down what `make demo KEEP=1` left
+	$(Q)$(NODE) demo/demo.ts --down
+
+clean: ## remove what was built
+	rm -rf build bin/kmesh-daemon bin/kmeshctl

@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
+/* Never loaded: types that no map names reach BTF only when a variable has them, and the codecs are made from
+ * BTF. */
+#include "km_types.h"
+
+struct km_event km_layout_event;
+enum km_policy km_layout_policy;
+enum km_direction km_layout_direction;
+enum km_reason km_layout_reason;
+enum km_counter km_layout_counter;
+enum km_conn_flags km_layout_conn_flags;

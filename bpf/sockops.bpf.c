@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
+/* The life of an enrolled workload's TCP connection, counted when it opens and when it closes; nothing in
+ * between. */
+#include "km_observe.h"
+#include "km_workload.h"
+#include <linux/in.h>
+
+char _license[] SEC("license") = "Dual BSD/GPL";
+
+/* sock_ops programs can ask for their namespace from 6.1 on (5.15 upstream); without it inbound is not
+ * observed. */
+const volatile __u32 km_observe_inbound = 0;
+
+static __always_inline void km_remote(struct bpf_sock_ops *ctx, __be32 addr[KM_ADDR_WORDS], __be16 *port)
+{
+	if (ctx->family == KM_AF_INET) {
+		km_addr_from4(addr, ctx->remote_ip4);
+	} else {
+		addr[0] = ctx->remote_ip6[0];
+		addr[1] = ctx->remote_ip6[1];
+		addr[2] = ctx->remote_ip6[2];
+		addr[3] = ctx->remote_ip6[3];
+	}
+	/* remote_port holds the port in network order in its upper half on little endian. */
+	*port = bpf_htons((__u16)bpf_ntohl(ctx->remote_port));
+}
+
+static __always_inline void km_local(struct bpf_sock_ops *ctx, __be32 addr[KM_ADDR_WORDS], __be16 *port)
+{
+	if (ctx->family == KM_AF_INET) {
+		km_addr_from4(addr, ctx->local_ip4);
+	} else {
+		addr[0] = ctx->local_ip6[0];
+		addr[1] = ctx->local_ip6[1];
+		addr[2] = ctx->local_ip6[2];
+		addr[3] = ctx->local_ip6[3];
+	}
+	*port = bpf_htons((__u16)ctx->local_port);
+}
+
+static __always_inline void km_opened(struct bpf_sock_ops *ctx, struct km_conn *conn)
+{
+	struct km_config *config = km_switches();
+	struct km_endpoint_stats *stats;
+	struct km_traffic *traffic;
+
+	conn->flags |= KM_CONN_ESTABLISHED;
+	conn->acked_base = ctx->bytes_acked;
+	if (!config || !config->monitoring)
+		return;
+	traffic = km_traffic_of(conn, KM_REASON_NONE);
+	if (traffic)
+		__sync_fetch_and_add(&traffic->opened, 1);
+	stats = conn->endpoint ? bpf_map_lookup_elem(&km_endpoint_stats, &conn->endpoint) : NULL;
+	if (stats)
+		__sync_fetch_and_add(&stats->opened, 1);
+}
+
+static __always_inline void km_closed(struct bpf_sock_ops *ctx, struct km_conn *conn, __u32 last_state)
+{
+	struct km_config *config = km_switches();
+	bool established = conn->flags & KM_CONN_ESTABLISHED;
+	__u64 now = bpf_ktime_get_ns();
+	__u64 duration_us = (now - conn->start_ns) / KM_NS_PER_US;
+	__u64 received = ctx->bytes_received;
+	__u64 sent = ctx->bytes_acked - conn->acked_base;
+	__u32 retransmits = ctx->total_retrans;
+	__u32 srtt_us = ctx->srtt_us >> 3;
+	struct km_endpoint_stats *stats;
+	struct km_traffic *traffic;
+	struct km_event *event;
+
+	conn->flags |= KM_CONN_CLOSED;
+	if (!established) {
+		conn->reason = KM_REASON_CONNECT_FAILED;
+		sent = 0;
+		received = 0;
+	} else if (sent && (last_state == BPF_TCP_FIN_WAIT2 || last_state == BPF_TCP_LAST_ACK ||
+			    last_state == BPF_TCP_CLOSING || last_state == BPF_TCP_TIME_WAIT)) {
+		sent -= 1; /* an acknowledged FIN is one of bytes_acked */
+	}
+	if (config && config->monitoring) {
+		stats = conn->endpoint ? bpf_map_lookup_elem(&km_endpoint_stats, &conn->endpoint) : NULL;
+		if (stats) {
+			__sync_fetch_and_add(established ? &stats->closed : &stats->failed, 1);
+			__sync_fetch_and_add(&stats->sent_bytes, sent);
+			__sync_fetch_and_add(&stats->received_bytes, received);
+			__sync_fetch_and_add(&stats->retransmits, retransmits);
+			__sync_fetch_and_add(&stats->duration_us, duration_us);
+			if (established)
+				stats->srtt_us = stats->srtt_us ? stats->srtt_us - (stats->srtt_us >> 3) +
+									  (srtt_us >> 3)
+								: srtt_us;
+		}
+		traffic = km_traffic_of(conn, conn->reason);
+		if (traffic) {
+			__sync_fetch_and_add(established ? &traffic->closed : &traffic->failed, 1);
+			__sync_fetch_and_add(&traffic->sent_bytes, sent);
+			__sync_fetch_and_add(&traffic->received_bytes, received);
+			__sync_fetch_and_add(&traffic->retransmits, retransmits);
+			__sync_fetch_and_add(&traffic->duration_us, duration_us);
+		}
+	}
+	event = km_event_of(conn, now);
+	if (!event)
+		return;
+	km_local(ctx, event->local_addr, &event->local_port);
+	event->sent_bytes = sent;
+	event->received_bytes = received;
+	event->retransmits = retransmits;
+	event->srtt_us = srtt_us;
+	event->state = last_state;
+	km_event_submit(event);
+}
+
+/* A connection that an enrolled workload accepted. */
+static __always_inline void km_accepted(struct bpf_sock_ops *ctx, struct bpf_sock *sk)
+{
+	__u64 netns = bpf_get_netns_cookie(ctx);
+	struct km_enrolment *enrolment = bpf_map_lookup_elem(&km_enrolment, &netns);
+	struct km_address_key key = {};
+	struct km_conn *conn;
+	__u64 *workload;
+
+	if (!enrolment)
+		return;
+	conn = bpf_sk_storage_get(&km_conn, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
+	if (!conn) {
+		km_count(KM_COUNTER_STORAGE_FAILED);
+		return;
+	}
+	conn->direction = KM_DIRECTION_INBOUND;
+	conn->protocol = IPPROTO_TCP;
+	conn->start_ns = bpf_ktime_get_ns();
+	conn->destination = enrolment->workload;
+	km_remote(ctx, conn->real_addr, &conn->real_port);
+	km_local(ctx, conn->asked_addr, &conn->asked_port);
+	km_addr_copy(key.addr, conn->real_addr);
+	workload = bpf_map_lookup_elem(&km_workload_address, &key);
+	if (workload)
+		conn->source = *workload;
+	km_opened(ctx, conn);
+	bpf_sock_ops_cb_flags_set(ctx, ctx->bpf_sock_ops_cb_flags | BPF_SOCK_OPS_STATE_CB_FLAG);
+}
+
+SEC("sockops")
+int km_sockops(struct bpf_sock_ops *ctx)
+{
+	struct km_conn *conn;
+	struct bpf_sock *sk;
+	__u32 op = ctx->op;
+
+	if (op != BPF_SOCK_OPS_TCP_CONNECT_CB && op != BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB &&
+	    op != BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB && op != BPF_SOCK_OPS_STATE_CB)
+		return 1;
+	sk = ctx->sk;
+	if (!sk)
+		return 1;
+	if (op == BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB) {
+		if (km_observe_inbound)
+			km_accepted(ctx, sk);
+		return 1;
+	}
+	conn = bpf_sk_storage_get(&km_conn, sk, NULL, 0);
+	if (!conn)
+		return 1;
+	switch (op) {
+	case BPF_SOCK_OPS_TCP_CONNECT_CB:
+		bpf_sock_ops_cb_flags_set(ctx, ctx->bpf_sock_ops_cb_flags | BPF_SOCK_OPS_STATE_CB_FLAG);
+		break;
+	case BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB:
+		km_opened(ctx, conn);
+		break;
+	case BPF_SOCK_OPS_STATE_CB:
+		if (ctx->args[1] == BPF_TCP_CLOSE && !(conn->flags & KM_CONN_CLOSED))
+			km_closed(ctx, conn, ctx->args[0]);
+		break;
+	}
+	return 1;
+}

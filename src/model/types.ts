@@ -1,0 +1,124 @@
+/**
+ * The mesh as the daemon understands it, whatever source it came from. Every source feeds these types, and the compiler
+ * reads nothing else. Values are immutable: a change makes a new object, so that a reader can compare by identity.
+ */
+
+/** Where an object was read, so that every error can name it. */
+export interface Origin {
+  /** Name of the source, such as `files`. */
+  readonly source: string;
+  /** File path as the user gave it (`--config` directory joined with the file's name). */
+  readonly file: string;
+  /** 1-based line on which the object's document starts. */
+  readonly line: number;
+}
+
+export type Protocol = 'TCP' | 'UDP';
+
+/** How the next endpoint of a cluster is chosen. Weights of endpoints are kept by both. */
+export type Policy = 'random' | 'round-robin';
+
+/** A pod, VM or process with an identity. */
+export interface Workload {
+  /** `Kubernetes//Pod/NAMESPACE/NAME` or `Kubernetes//WorkloadEntry/NAMESPACE/NAME`, as Istio's workload API says it. */
+  readonly uid: string;
+  readonly kind: 'Pod' | 'WorkloadEntry';
+  readonly namespace: string;
+  readonly name: string;
+  readonly serviceAccount: string;
+  readonly labels: Readonly<Record<string, string>>;
+  /** Name of the owner (Deployment, ...) where one is known, else the workload's own name. */
+  readonly owner: string;
+  /** Canonical text of each address (`10.0.0.1`, `fd00::1`). */
+  readonly addresses: readonly string[];
+  readonly ready: boolean;
+  /** What the labels say; the enroller finds out whether it can be done. */
+  readonly enrolled: boolean;
+  readonly hostNetwork: boolean;
+  /** Path of the network namespace on this machine, when the object names one (`kmesh.net/netns`). */
+  readonly netns?: string;
+  readonly node?: string;
+  readonly origin: Origin;
+}
+
+/** One address:port of a cluster. Those that must not get new connections are not listed at all. */
+export interface Endpoint {
+  /** Canonical text, IPv4 or IPv6. */
+  readonly address: string;
+  readonly port: number;
+  /** Relative weight, 1 or more. */
+  readonly weight: number;
+  /** uid of the workload that serves it, when it is known. */
+  readonly workload?: string;
+}
+
+/** A port of a service, and the cluster behind it. */
+export interface ServicePort {
+  readonly name: string;
+  readonly port: number;
+  readonly protocol: Protocol;
+  /** `appProtocol`, or what the port's name says; layer 7 needs it. */
+  readonly appProtocol?: string;
+  readonly endpoints: readonly Endpoint[];
+  /** Endpoints that exist but are not ready (or have weight 0): shown, never used. */
+  readonly unready: number;
+}
+
+/** A destination that the mesh serves: a Service or one host of a ServiceEntry. */
+export interface Service {
+  /** `NAMESPACE/HOSTNAME`, unique. */
+  readonly key: string;
+  readonly kind: 'Service' | 'ServiceEntry';
+  readonly namespace: string;
+  /** metadata.name of the object. */
+  readonly name: string;
+  readonly hostname: string;
+  /** Virtual addresses, canonical text. `0.0.0.0` or `::` is a listener on every address. Empty: headless. */
+  readonly addresses: readonly string[];
+  readonly ports: readonly ServicePort[];
+  readonly policy: Policy;
+  /** sessionAffinity ClientIP: seconds that a client stays on its endpoint; 0 is none. */
+  readonly affinitySeconds: number;
+  readonly origin: Origin;
+}
+
+/** The whole of it. Maps are live views: read them, do not keep them across an await. */
+export interface Mesh {
+  readonly workloads: ReadonlyMap<string, Workload>;
+  readonly services: ReadonlyMap<string, Service>;
+}
+
+/** Keys of what changed since the last delta; a key that the mesh no longer holds was removed. */
+export interface MeshDelta {
+  readonly workloads: ReadonlySet<string>;
+  readonly services: ReadonlySet<string>;
+}
+
+/** Something wrong with an object. `error`: the object as written is not in force. `warning`: it is. */
+export interface Problem {
+  readonly severity: 'error' | 'warning';
+  /** Code of the error table, `KM1xxx` or `KM2xxx`. */
+  readonly code: string;
+  readonly kind: string;
+  readonly namespace: string;
+  readonly name: string;
+  readonly file: string;
+  readonly line: number;
+  /** Path of the field, such as `spec.ports[0].port`; empty when it is the object as a whole. */
+  readonly field: string;
+  readonly reason: string;
+  /** For errors: an earlier version of the object stays in force. */
+  readonly lastGoodInForce: boolean;
+}
+
+/** `kind namespace/name file:line field: reason`: the one way a problem is written, in log, status and tests. */
+export function problemLine(p: Problem): string {
+  const object = `${p.kind} ${p.namespace === '' ? p.name : `${p.namespace}/${p.name}`}`;
+  const field = p.field === '' ? '' : ` ${p.field}`;
+  return `${object} ${p.file}:${p.line}${field}: ${p.reason}`;
+}
+
+/** Name of the cluster behind a service's port, as Istio writes it. */
+export function clusterName(service: Pick<Service, 'hostname'>, port: Pick<ServicePort, 'port'>): string {
+  return `outbound|${port.port}||${service.hostname}`;
+}

@@ -1,0 +1,27 @@
+/** Whether a service still fits into the kernel's tables, and which setting makes them larger when it does not. */
+import { KmError } from '../base/errors.ts';
+
+export type SizedTable = 'listener' | 'cluster' | 'endpoint' | 'slot';
+
+export type Capacity = Record<SizedTable, { used: number; readonly size: number }>;
+
+/** The daemon flag that sizes each table. */
+export const sizeFlags: Readonly<Record<SizedTable, string>> = {
+  listener: '--max-listeners',
+  cluster: '--max-clusters',
+  endpoint: '--max-endpoints',
+  slot: '--max-slots',
+};
+
+/** Takes the growth from the capacity and gives null, or gives the reason and takes nothing. */
+export function checkCapacity(capacity: Capacity, growth: Readonly<Record<SizedTable, number>>): string | null {
+  const tables = Object.keys(sizeFlags) as SizedTable[];
+  const full = tables.find((t) => capacity[t].used + growth[t] > capacity[t].size);
+  if (full !== undefined) {
+    const { used, size } = capacity[full];
+    const message = `km_${full} is full (${used}/${size}, ${growth[full]} more needed): raise ${sizeFlags[full]}`;
+    return new KmError('KM3001', message).message;
+  }
+  for (const t of tables) capacity[t].used += growth[t];
+  return null;
+}

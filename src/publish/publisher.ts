@@ -1,0 +1,355 @@
+/**
+ * Brings the kernel's tables to what the compiler says, with as few writes as possible, and in an order in which every
+ * connection sees the old state or the new: endpoints, then slots, then the cluster that switches to them, then the
+ * listeners; removal the other way round and deletion only after a grace period ({@link Retired}).
+ *
+ * The publisher keeps a mirror of what the kernel holds. A daemon that starts reads the mirror from the kernel and writes
+ * only the difference.
+ */
+import { addressFromWords, addressToWords } from '../base/address.ts';
+import type { CompiledCluster, CompiledListener, CompiledService } from '../compile/service.ts';
+import { idOf } from '../compile/ids.ts';
+import { kmPolicy } from '../kernel/gen/layout.gen.ts';
+import type { KmCluster, KmEndpoint, KmListenerKey } from '../kernel/gen/layout.gen.ts';
+import { type Capacity, checkCapacity } from './capacity.ts';
+import { listenerKey, listenerName } from './keys.ts';
+import { Retired } from './retired.ts';
+import { type Run, SlotSpace } from './slot-space.ts';
+import type { Tables } from './tables.ts';
+
+interface ClusterRecord {
+  readonly run: Run;
+  readonly digest: bigint;
+  readonly policy: number;
+  readonly affinitySeconds: number;
+  readonly endpoints: readonly bigint[];
+}
+
+interface Owned {
+  readonly listeners: readonly string[];
+  readonly clusters: readonly bigint[];
+}
+
+export interface PublishResult {
+  /** Records written and marked dead. */
+  readonly written: number;
+  readonly removed: number;
+  /** Services that did not fit, with the reason that names the setting. They keep what they had. */
+  readonly refused: ReadonlyMap<string, string>;
+}
+
+export const defaultGraceMs = 1000;
+
+const zeroEndpointStats = {
+  opened: 0n,
+  closed: 0n,
+  failed: 0n,
+  sent_bytes: 0n,
+  received_bytes: 0n,
+  retransmits: 0n,
+  duration_us: 0n,
+  datagrams: 0n,
+  srtt_us: 0,
+};
+const zeroClusterStats = { next: 0n, picked: 0n, refused: 0n };
+
+const policyNumber = (c: CompiledCluster): number =>
+  c.policy === 'round-robin' ? kmPolicy.ROUND_ROBIN : kmPolicy.RANDOM;
+
+/** What the slots say, as one number; also kept in the kernel's record. */
+export function slotsDigest(cluster: CompiledCluster): bigint {
+  return idOf(cluster.slots.map((s) => `${s.endpoint} ${s.alias} ${s.threshold}`).join(','));
+}
+
+export class Publisher {
+  readonly #tables: Tables;
+  readonly #now: () => number;
+  readonly #listeners = new Map<string, { readonly key: KmListenerKey; readonly cluster: bigint }>();
+  readonly #clusters = new Map<bigint, ClusterRecord>();
+  /** Usable endpoints and their workload. */
+  readonly #endpoints = new Map<bigint, bigint>();
+  readonly #owned = new Map<string, Owned>();
+  readonly #retiredListeners: Retired<string>;
+  readonly #retiredClusters: Retired<bigint>;
+  readonly #retiredEndpoints: Retired<bigint>;
+  readonly #retiredRuns: Retired<Run>;
+  readonly #retiredKeys = new Map<string, KmListenerKey>();
+  readonly #addresses = new Map<string, bigint>();
+  #space: SlotSpace;
+
+  constructor(tables: Tables, options: { readonly graceMs?: number; readonly now: () => number }) {
+    const grace = options.graceMs ?? defaultGraceMs;
+    this.#tables = tables;
+    this.#now = options.now;
+    this.#retiredListeners = new Retired(grace);
+    this.#retiredClusters = new Retired(grace);
+    this.#retiredEndpoints = new Retired(grace);
+    this.#retiredRuns = new Retired(grace);
+    this.#space = new SlotSpace(tables.slot.maxEntries);
+  }
+
+  get counts(): { listeners: number; clusters: number; endpoints: number; slots: number } {
+    return {
+      listeners: this.#listeners.size,
+      clusters: this.#clusters.size,
+      endpoints: this.#endpoints.size,
+      slots: this.#space.used,
+    };
+  }
+
+  /** Reads what the kernel holds, from an earlier daemon or none. Call once, before the first publish. */
+  adopt(): void {
+    const now = this.#now();
+    const byCluster = new Map<bigint, bigint[]>();
+    for (const [id, endpoint] of this.#tables.endpoint.entries()) {
+      if (endpoint.usable === 0) {
+        this.#retiredEndpoints.add(id, now);
+        continue;
+      }
+      this.#endpoints.set(id, endpoint.workload);
+      const list = byCluster.get(endpoint.cluster);
+      if (list === undefined) byCluster.set(endpoint.cluster, [id]);
+      else list.push(id);
+    }
+    const runs: Run[] = [];
+    for (const [id, c] of this.#tables.cluster.entries()) {
+      const run = { first: c.first, length: c.slots };
+      runs.push(run);
+      const endpoints = byCluster.get(id) ?? [];
+      this.#clusters.set(id, {
+        run,
+        digest: c.digest,
+        policy: c.policy,
+        affinitySeconds: c.affinity_s,
+        endpoints,
+      });
+      byCluster.delete(id);
+    }
+    for (const orphans of byCluster.values()) for (const id of orphans) this.#retireEndpoint(id, now);
+    this.#space = new SlotSpace(this.#tables.slot.maxEntries, runs);
+    for (const [key, listener] of this.#tables.listener.entries()) {
+      const name = listenerName(key);
+      if (listener.cluster !== 0n) this.#listeners.set(name, { key, cluster: listener.cluster });
+      else {
+        this.#retiredListeners.add(name, now);
+        this.#retiredKeys.set(name, key);
+      }
+    }
+    for (const [key, id] of this.#tables.workloadAddress.entries()) {
+      this.#addresses.set(addressFromWords(key.addr), id);
+    }
+  }
+
+  /** The whole mesh: what is in the kernel and in no service here is removed. */
+  publishAll(services: ReadonlyMap<string, CompiledService>): PublishResult {
+    const listeners = new Set<string>();
+    const clusters = new Set<bigint>();
+    for (const s of services.values()) {
+      for (const l of s.listeners) listeners.add(listenerName(listenerKey(l)));
+      for (const c of s.clusters) clusters.add(c.id);
+    }
+    // What nobody owns any more is given an owner that is then removed.
+    this.#owned.clear();
+    this.#owned.set('', {
+      listeners: [...this.#listeners.keys()].filter((name) => !listeners.has(name)),
+      clusters: [...this.#clusters.keys()].filter((id) => !clusters.has(id)),
+    });
+    return this.publish(new Map<string, CompiledService | null>([...services, ['', null]]));
+  }
+
+  /** Services that changed; null for one that is gone. The rest stays as it is. */
+  publish(changes: ReadonlyMap<string, CompiledService | null>): PublishResult {
+    const now = this.#now();
+    const refused = new Map<string, string>();
+    const capacity = this.#capacity();
+    const accepted = new Map<string, CompiledService | null>();
+    for (const [service, compiled] of changes) {
+      const reason = compiled === null ? null : checkCapacity(capacity, this.#growth(service, compiled));
+      if (reason === null) accepted.set(service, compiled);
+      else refused.set(service, reason);
+    }
+    const plan = new Plan();
+    for (const service of accepted.keys()) {
+      const old = this.#owned.get(service);
+      for (const name of old?.listeners ?? []) plan.listenersGone.add(name);
+      for (const id of old?.clusters ?? []) plan.clustersGone.add(id);
+      this.#owned.delete(service);
+    }
+    for (const [service, compiled] of accepted) {
+      if (compiled === null) continue;
+      for (const c of compiled.clusters) this.#planCluster(plan, c, now);
+      for (const l of compiled.listeners) this.#planListener(plan, l);
+      this.#owned.set(service, {
+        listeners: compiled.listeners.map((l) => listenerName(listenerKey(l))),
+        clusters: compiled.clusters.map((c) => c.id),
+      });
+    }
+    const written = this.#write(plan);
+    const removed = this.#retire(plan, now);
+    return { written, removed, refused };
+  }
+
+  /** Address → workload id, for the metrics of connections that no listener matched. The whole of it. */
+  publishAddresses(wanted: ReadonlyMap<string, bigint>): void {
+    const set = [...wanted].filter(([address, id]) => this.#addresses.get(address) !== id);
+    const gone = [...this.#addresses.keys()].filter((address) => !wanted.has(address));
+    const table = this.#tables.workloadAddress;
+    table.remove(gone.map((address) => ({ addr: addressToWords(address) })));
+    table.write(
+      set.map(([address, id]) => [{ addr: addressToWords(address) }, id] as const),
+      'any',
+    );
+    for (const address of gone) this.#addresses.delete(address);
+    for (const [address, id] of set) this.#addresses.set(address, id);
+  }
+
+  /** Deletes what was retired long enough ago. Returns true while something is still waiting. */
+  reap(): boolean {
+    const now = this.#now();
+    const listeners = this.#retiredListeners.takeDue(now);
+    this.#tables.listener.remove(listeners.flatMap((name) => this.#retiredKeys.get(name) ?? []));
+    for (const name of listeners) this.#retiredKeys.delete(name);
+    const clusters = this.#retiredClusters.takeDue(now);
+    this.#tables.cluster.remove(clusters);
+    this.#tables.clusterStats.remove(clusters);
+    const endpoints = this.#retiredEndpoints.takeDue(now);
+    this.#tables.endpoint.remove(endpoints);
+    this.#tables.endpointStats.remove(endpoints);
+    for (const run of this.#retiredRuns.takeDue(now)) this.#space.give(run);
+    return (
+      this.#retiredListeners.size + this.#retiredClusters.size + this.#retiredEndpoints.size + this.#retiredRuns.size >
+      0
+    );
+  }
+
+  #planCluster(plan: Plan, c: CompiledCluster, now: number): void {
+    plan.clustersGone.delete(c.id);
+    const old = this.#clusters.get(c.id);
+    const digest = slotsDigest(c);
+    const policy = policyNumber(c);
+    for (const e of c.endpoints) {
+      if (this.#endpoints.get(e.id) === e.workload) continue;
+      const isNew = !this.#endpoints.has(e.id) && !this.#retiredEndpoints.has(e.id);
+      if (isNew) plan.endpointStats.push([e.id, zeroEndpointStats]);
+      this.#retiredEndpoints.revive(e.id);
+      this.#endpoints.set(e.id, e.workload);
+      plan.endpoints.push([
+        e.id,
+        { addr: addressToWords(e.address), port: e.port, usable: 1, cluster: e.cluster, workload: e.workload },
+      ]);
+    }
+    const kept = new Set(c.endpoints.map((e) => e.id));
+    for (const id of old?.endpoints ?? []) if (!kept.has(id)) plan.endpointsGone.push(id);
+    let run = old?.run;
+    if (old === undefined || old.digest !== digest || run === undefined) {
+      const first = this.#space.take(c.slots.length);
+      if (first === null) throw new Error(`no run of ${c.slots.length} free slots though capacity was checked`);
+      run = { first, length: c.slots.length };
+      for (const [i, s] of c.slots.entries()) plan.slots.push([first + i, s]);
+      if (old !== undefined) this.#retiredRuns.add(old.run, now);
+    } else if (old.policy === policy && old.affinitySeconds === c.affinitySeconds) {
+      this.#clusters.set(c.id, { ...old, endpoints: [...kept] });
+      return;
+    }
+    if (old === undefined && !this.#retiredClusters.revive(c.id)) plan.clusterStats.push([c.id, zeroClusterStats]);
+    this.#clusters.set(c.id, { run, digest, policy, affinitySeconds: c.affinitySeconds, endpoints: [...kept] });
+    plan.clusters.push([
+      c.id,
+      { first: run.first, slots: run.length, policy, affinity_s: c.affinitySeconds, digest },
+    ]);
+  }
+
+  #planListener(plan: Plan, l: CompiledListener): void {
+    const key = listenerKey(l);
+    const name = listenerName(key);
+    plan.listenersGone.delete(name);
+    if (this.#listeners.get(name)?.cluster === l.cluster) return;
+    this.#retiredListeners.revive(name);
+    this.#retiredKeys.delete(name);
+    this.#listeners.set(name, { key, cluster: l.cluster });
+    plan.listeners.push([key, { cluster: l.cluster }]);
+  }
+
+  #write(plan: Plan): number {
+    const t = this.#tables;
+    t.endpointStats.write(plan.endpointStats, 'create');
+    t.endpoint.write(plan.endpoints, 'in-place');
+    t.slot.write(plan.slots, 'any');
+    t.clusterStats.write(plan.clusterStats, 'create');
+    t.cluster.write(plan.clusters, 'in-place');
+    t.listener.write(plan.listeners, 'in-place');
+    return plan.endpoints.length + plan.slots.length + plan.clusters.length + plan.listeners.length;
+  }
+
+  #retire(plan: Plan, now: number): number {
+    const dead: (readonly [KmListenerKey, { cluster: bigint }])[] = [];
+    for (const name of plan.listenersGone) {
+      const listener = this.#listeners.get(name);
+      if (listener === undefined) continue;
+      dead.push([listener.key, { cluster: 0n }]);
+      this.#listeners.delete(name);
+      this.#retiredListeners.add(name, now);
+      this.#retiredKeys.set(name, listener.key);
+    }
+    this.#tables.listener.write(dead, 'in-place');
+    for (const id of plan.clustersGone) {
+      const cluster = this.#clusters.get(id);
+      if (cluster === undefined) continue;
+      this.#clusters.delete(id);
+      this.#retiredClusters.add(id, now);
+      this.#retiredRuns.add(cluster.run, now);
+      plan.endpointsGone.push(...cluster.endpoints);
+    }
+    for (const id of plan.endpointsGone) this.#retireEndpoint(id, now);
+    return dead.length + plan.clustersGone.size + plan.endpointsGone.length;
+  }
+
+  /** Session affinity and slots in flight look at `usable`, so the record stays readable until the grace is over. */
+  #retireEndpoint(id: bigint, now: number): void {
+    const endpoint = this.#tables.endpoint.get(id);
+    if (endpoint !== undefined) this.#tables.endpoint.write([[id, { ...endpoint, usable: 0 }]], 'in-place');
+    this.#endpoints.delete(id);
+    this.#retiredEndpoints.add(id, now);
+  }
+
+  #capacity(): Capacity {
+    return {
+      listener: {
+        used: this.#listeners.size + this.#retiredListeners.size,
+        size: this.#tables.listener.maxEntries,
+      },
+      cluster: { used: this.#clusters.size + this.#retiredClusters.size, size: this.#tables.cluster.maxEntries },
+      endpoint: { used: this.#endpoints.size + this.#retiredEndpoints.size, size: this.#tables.endpoint.maxEntries },
+      slot: { used: this.#space.used, size: this.#space.size },
+    };
+  }
+
+  #growth(service: string, compiled: CompiledService): Record<keyof Capacity, number> {
+    let [clusters, endpoints, slots] = [0, 0, 0];
+    for (const c of compiled.clusters) {
+      const old = this.#clusters.get(c.id);
+      if (old === undefined) clusters += this.#retiredClusters.has(c.id) ? 0 : 1;
+      if (old?.digest !== slotsDigest(c)) slots += c.slots.length;
+      for (const e of c.endpoints) {
+        if (!this.#endpoints.has(e.id) && !this.#retiredEndpoints.has(e.id)) endpoints += 1;
+      }
+    }
+    const owned = new Set(this.#owned.get(service)?.listeners);
+    const names = compiled.listeners.map((l) => listenerName(listenerKey(l)));
+    const listeners = names.filter((n) => !owned.has(n) && !this.#listeners.has(n) && !this.#retiredListeners.has(n));
+    return { listener: listeners.length, cluster: clusters, endpoint: endpoints, slot: slots };
+  }
+}
+
+/** The writes of one publish, in the order in which {@link Publisher} makes them. */
+class Plan {
+  readonly endpoints: (readonly [bigint, KmEndpoint])[] = [];
+  readonly endpointStats: (readonly [bigint, typeof zeroEndpointStats])[] = [];
+  readonly slots: (readonly [number, { endpoint: bigint; alias: bigint; threshold: number }])[] = [];
+  readonly clusters: (readonly [bigint, KmCluster])[] = [];
+  readonly clusterStats: (readonly [bigint, typeof zeroClusterStats])[] = [];
+  readonly listeners: (readonly [KmListenerKey, { cluster: bigint }])[] = [];
+  readonly listenersGone = new Set<string>();
+  readonly clustersGone = new Set<bigint>();
+  readonly endpointsGone: bigint[] = [];
+}
