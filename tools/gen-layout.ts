@@ -41,7 +41,8 @@ function main(): number {
     allowPositionals: true,
   });
   const out = values.out ?? join(root, 'src/kernel/gen/layout.gen.ts');
-  const objects = positionals.length > 0 ? positionals : globSync('build/bpf/*.bpf.o', { cwd: root }).map((p) => join(root, p));
+  const objects =
+    positionals.length > 0 ? positionals : globSync('build/bpf/*.bpf.o', { cwd: root }).map((p) => join(root, p));
   if (objects.length === 0) {
     console.error('gen-layout: no objects in build/bpf; run: make build');
     return 1;
@@ -63,4 +64,11 @@ function main(): number {
   return 0;
 }
 
-if (import.meta.main) process.exitCode = main();
+if (import.meta.main) {
+  try {
+    process.exitCode = main();
+  } catch (error) {
+    console.error(`gen-layout: ${error instanceof Error ? error.message : error}`);
+    process.exitCode = 1;
+  }
+}

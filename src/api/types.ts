@@ -1,6 +1,8 @@
 /** The admin API's JSON, shared by the daemon that writes it and kmeshctl that reads it. No logic here. */
 import type { Problem } from '../model/types.ts';
 
+export { problemLine } from '../model/types.ts';
+
 export interface VersionInfo {
   readonly version: string;
   readonly gitCommit: string;

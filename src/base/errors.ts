@@ -7,30 +7,47 @@
  */
 export const errorTable = {
   // KM1xxx: source
-  KM1001: { title: 'configuration directory not readable', fix: 'give --config an existing directory that root can read' },
+  KM1001: {
+    title: 'configuration directory not readable',
+    fix: 'give --config an existing directory that root can read',
+  },
   KM1002: { title: 'file not readable', fix: 'check its permissions, and that a symbolic link leads somewhere' },
   KM1003: { title: 'file is not UTF-8 text', fix: 'save the file as UTF-8' },
   KM1004: { title: 'YAML or JSON syntax error', fix: 'correct the line; what the file said before stays in force' },
   KM1005: { title: 'not a Kubernetes object', fix: 'every document is a map with apiVersion, kind and metadata.name' },
   KM1006: { title: 'wrong apiVersion', fix: 'use the apiVersion that the message names' },
-  KM1007: { title: 'kind not supported yet', fix: 'remove the object: it would change traffic, and the mesh would not do it' },
+  KM1007: {
+    title: 'kind not supported yet',
+    fix: 'remove the object: it would change traffic, and the mesh would not do it',
+  },
   KM1008: { title: 'not a mesh object', fix: 'nothing to do; the object is ignored' },
   KM1009: { title: 'bad value', fix: 'correct the field; the last good version of the object stays in force' },
   KM1010: { title: 'required field missing', fix: 'add the field; the last good version of the object stays in force' },
-  KM1011: { title: 'field not supported', fix: 'remove the field: it would change traffic, and the mesh would not do it' },
+  KM1011: {
+    title: 'field not supported',
+    fix: 'remove the field: it would change traffic, and the mesh would not do it',
+  },
   KM1012: { title: 'unknown field', fix: 'check its spelling; it is ignored' },
   KM1013: { title: 'two objects with one name', fix: 'remove or rename one of them; the first stays in force' },
   KM1014: { title: 'part of the object has no effect', fix: 'nothing to do, or remove what the message names' },
   KM1015: { title: 'document too large', fix: 'split the file, or write out what its aliases stand for' },
   // KM2xxx: model
-  KM2001: { title: 'two services claim one address and port', fix: 'give one of them another address or port; the first stays in force' },
+  KM2001: {
+    title: 'two services claim one address and port',
+    fix: 'give one of them another address or port; the first stays in force',
+  },
   KM2002: { title: 'named target port not found', fix: 'name the port in the containers of the pods, or use a number' },
   KM2003: { title: 'two services with one host name', fix: 'rename one of them; the first stays in force' },
   KM2004: { title: 'two rules for one host', fix: 'merge the two DestinationRules; the first stays in force' },
   KM2005: { title: 'rule without effect', fix: 'check the host of the DestinationRule and its namespace' },
   KM2006: { title: 'endpoints of a service that does not exist', fix: 'check the label kubernetes.io/service-name' },
-  KM2007: { title: 'network namespace of a pod not found', fix: 'create the namespace, or correct the annotation kmesh.net/netns' },
+  KM2007: {
+    title: 'network namespace of a pod not found',
+    fix: 'create the namespace, or correct the annotation kmesh.net/netns',
+  },
   // KM3xxx: compile and publish
+  KM3001: { title: 'a kernel table is full', fix: 'raise the named setting and restart the daemon' },
+  KM3002: { title: 'no run of free slots is long enough', fix: 'raise --max-slots and restart the daemon' },
   // KM4xxx: kernel
   KM4001: { title: 'libbpf is missing', fix: 'install libbpf 1.x, on Debian: apt-get install libbpf1' },
   KM4002: { title: 'An eBPF object file cannot be read', fix: 'run make build, or install Kmesh again' },
@@ -38,22 +55,46 @@ export const errorTable = {
     title: 'The kernel refused an eBPF program',
     fix: 'see kmeshctl check for what this kernel lacks; report the message with the kernel version',
   },
-  KM4004: { title: 'An eBPF object cannot be loaded', fix: 'run as root; see kmeshctl check for what this kernel lacks' },
-  KM4005: { title: 'Daemon and eBPF objects do not fit together', fix: 'run make build, so that both are of one version' },
+  KM4004: {
+    title: 'An eBPF object cannot be loaded',
+    fix: 'run as root; see kmeshctl check for what this kernel lacks',
+  },
+  KM4005: {
+    title: 'Daemon and eBPF objects do not fit together',
+    fix: 'run make build, so that both are of one version',
+  },
   KM4006: { title: 'A kernel table is full', fix: 'raise the flag that the message names and start the daemon again' },
-  KM4007: { title: 'A kernel table cannot be read or written', fix: 'see the errno in the message; the daemon needs root' },
+  KM4007: {
+    title: 'A kernel table cannot be read or written',
+    fix: 'see the errno in the message; the daemon needs root',
+  },
   KM4008: {
     title: 'The BPF file system cannot be used',
     fix: 'mount it (mount -t bpf bpf /sys/fs/bpf) and make --bpf-fs-path writable for root',
   },
-  KM4009: { title: 'No cgroup v2 hierarchy', fix: 'mount one (mount -t cgroup2 none DIR) or name it with --cgroup2-path' },
-  KM4010: { title: 'An eBPF program cannot be attached', fix: 'see kmeshctl check for what this kernel lacks; run as root' },
-  KM4011: { title: 'A network namespace cannot be entered', fix: 'check that its path exists and that the daemon is root' },
-  KM4012: { title: 'A kernel ring buffer or iterator cannot be read', fix: 'see kmeshctl check for what this kernel lacks' },
+  KM4009: {
+    title: 'No cgroup v2 hierarchy',
+    fix: 'mount one (mount -t cgroup2 none DIR) or name it with --cgroup2-path',
+  },
+  KM4010: {
+    title: 'An eBPF program cannot be attached',
+    fix: 'see kmeshctl check for what this kernel lacks; run as root',
+  },
+  KM4011: {
+    title: 'A network namespace cannot be entered',
+    fix: 'check that its path exists and that the daemon is root',
+  },
+  KM4012: {
+    title: 'A kernel ring buffer or iterator cannot be read',
+    fix: 'see kmeshctl check for what this kernel lacks',
+  },
   // KM5xxx: daemon
   KM5001: { title: 'No such path in the admin API', fix: 'GET / lists the paths' },
   KM5002: { title: 'The admin API does not allow this method here', fix: 'the Allow header names the methods' },
-  KM5003: { title: 'A parameter or the body of an admin request is wrong', fix: 'see the message for what is expected' },
+  KM5003: {
+    title: 'A parameter or the body of an admin request is wrong',
+    fix: 'see the message for what is expected',
+  },
   KM5004: { title: 'The daemon runs in another mode', fix: 'ask for the mode that `kmeshctl status` shows' },
   KM5005: {
     title: 'The admin API refused the Host or Origin of a request',
@@ -66,6 +107,17 @@ export const errorTable = {
     title: 'The admin API cannot listen on its address',
     fix: 'stop what holds the port or choose another with --admin-address',
   },
+  KM5010: { title: 'kmesh-daemon must run as root', fix: 'run it as root (CAP_BPF, CAP_NET_ADMIN and CAP_SYS_ADMIN)' },
+  KM5011: { title: 'kmesh-daemon has nothing to read', fix: 'name a directory of objects with --config' },
+  KM5012: {
+    title: 'Another kmesh-daemon uses the same pins',
+    fix: 'stop it first, or give this one another --bpf-fs-path',
+  },
+  KM5013: {
+    title: 'The metrics cannot be served on their address',
+    fix: 'stop what holds the port or choose another with --metrics-address',
+  },
+  KM5014: { title: 'An address is not HOST:PORT', fix: 'write it as localhost:15200, [::1]:15200 or :15020' },
   // KM6xxx: kmeshctl
   KM6001: {
     title: 'kmesh-daemon cannot be reached',

@@ -30,7 +30,14 @@ test('equal weights give one plain slot an endpoint for both policies', () => {
   }
 });
 
-for (const weights of [[8, 1, 1], [1, 2], [1, 1000000], [3, 5, 7, 11, 13], [100, 1, 100, 1], [1, 1, 2]]) {
+for (const weights of [
+  [8, 1, 1],
+  [1, 2],
+  [1, 1000000],
+  [3, 5, 7, 11, 13],
+  [100, 1, 100, 1],
+  [1, 1, 2],
+]) {
   test(`random: the alias table holds the weights ${weights.join(':')}`, () => {
     const total = weights.reduce((a, b) => a + b, 0);
     const slots = slotsOf(endpoints(...weights), 'random');

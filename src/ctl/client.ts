@@ -18,9 +18,12 @@ export class AdminClient {
     return formatAddress(this.#address);
   }
 
-  /** An object of the API's types; only that it is an object is checked. */
-  async get<T extends object>(path: string): Promise<T> {
-    return this.#object<T>('GET', path);
+  /** An object of the API's types. Only that it has the required fields is checked: daemons of other versions exist. */
+  async get<T extends object>(path: string, required: readonly (keyof T & string)[]): Promise<T> {
+    const answer = await this.#object<T>('GET', path);
+    const lacking = required.filter((field) => !(field in answer));
+    if (lacking.length > 0) throw this.#notUnderstood('GET', path, `it has no ${lacking.join(', ')}`);
+    return answer;
   }
 
   async list<T extends object>(path: string): Promise<readonly T[]> {

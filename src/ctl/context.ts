@@ -7,6 +7,8 @@ import { AdminClient } from './client.ts';
 export interface Output {
   write(text: string): unknown;
   readonly isTTY?: boolean;
+  /** Width of the terminal. */
+  readonly columns?: number;
 }
 
 /** What every command gets from outside. */

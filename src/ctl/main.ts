@@ -41,7 +41,7 @@ export async function run(argv: readonly string[], options: RunOptions): Promise
   };
   const program = buildProgram(context);
   if (argv.length === 0) {
-    options.stdout.write(program.helpInformation());
+    program.outputHelp();
     return 0;
   }
   try {
@@ -63,7 +63,8 @@ export async function main(process: NodeJS.Process): Promise<number> {
       if (error.code !== 'EPIPE') throw error;
     });
   }
-  return run(process.argv.slice(2), process);
+  const { stdout, stderr, env } = process;
+  return run(process.argv.slice(2), { stdout, stderr, env });
 }
 
 function packageVersion(): string {

@@ -6,10 +6,13 @@ import type { CheckResult } from '../api/types.ts';
 import { KmError } from '../base/errors.ts';
 
 const timeoutMs = 60_000;
+const checkoutBin = new URL('../../bin', import.meta.url);
+
+type Env = Readonly<Record<string, string | undefined>>;
 
 /** Runs `kmesh-daemon check-kernel -o json`, of this checkout or else of PATH. It exits with 1 when a check failed. */
-export async function defaultPreChecks(env: Readonly<Record<string, string | undefined>>): Promise<CheckResult[]> {
-  const daemon = findDaemon(env);
+export async function defaultPreChecks(env: Env, bin = checkoutBin): Promise<readonly CheckResult[]> {
+  const daemon = findDaemon(env, bin);
   const { stdout, stderr, problem } = await capture(daemon, ['check-kernel', '-o', 'json']);
   let answer: unknown;
   try {
@@ -24,8 +27,8 @@ export async function defaultPreChecks(env: Readonly<Record<string, string | und
   return answer.items;
 }
 
-function findDaemon(env: Readonly<Record<string, string | undefined>>): string {
-  const own = fileURLToPath(new URL('../../bin', import.meta.url));
+function findDaemon(env: Env, bin: URL): string {
+  const own = fileURLToPath(bin);
   const places = [own, ...(env['PATH'] ?? '').split(delimiter).filter((dir) => dir !== '')];
   const found = places.map((dir) => join(dir, 'kmesh-daemon')).find(isExecutable);
   if (found === undefined) throw new KmError('KM6007', `there is no kmesh-daemon in ${own} or PATH`);

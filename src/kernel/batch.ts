@@ -13,23 +13,21 @@ export class BatchWriter<K, V> {
   readonly #command: number;
   readonly #key: Codec<K>;
   readonly #value: Codec<V> | null;
-  #memory: { readonly keys: Memory; readonly values: Memory } | null = null;
-  readonly #size: number;
+  #memory: { readonly pairs: number; readonly keys: Memory; readonly values: Memory } | null = null;
   #works = true;
 
   /** `value` null: the command takes keys only. */
-  constructor(fd: number, command: number, key: Codec<K>, value: Codec<V> | null, size: number, flags: number) {
+  constructor(fd: number, command: number, key: Codec<K>, value: Codec<V> | null, flags: number) {
     this.#attr = new BpfAttr().u32(field.mapFd, fd).u64(field.elemFlags, BigInt(flags));
     this.#command = command;
     this.#key = key;
     this.#value = value;
-    this.#size = size;
   }
 
-  /** At most `size` pairs. Null when the kernel has no batch here: use single calls. `done` pairs were taken. */
+  /** Null when the kernel has no batch here: use single calls. `done` pairs were taken. */
   run(pairs: readonly (readonly [K, V | null])[]): { readonly errno: number; readonly done: number } | null {
     if (!this.#works || pairs.length < 2) return null;
-    const { keys, values } = this.#buffers();
+    const { keys, values } = this.#buffers(pairs.length);
     for (const [i, [key, value]] of pairs.entries()) {
       this.#key.encode(key, keys.view, i * this.#key.size);
       if (this.#value !== null && value !== null) this.#value.encode(value, values.view, i * this.#value.size);
@@ -44,11 +42,11 @@ export class BatchWriter<K, V> {
     return { errno: -result, done: Math.min(this.#attr.view.getUint32(field.count, true), pairs.length) };
   }
 
-  #buffers(): { readonly keys: Memory; readonly values: Memory } {
-    this.#memory ??= {
-      keys: allocate(this.#size * this.#key.size),
-      values: allocate(this.#size * (this.#value?.size ?? 0)),
-    };
+  #buffers(pairs: number): { readonly keys: Memory; readonly values: Memory } {
+    if (this.#memory === null || this.#memory.pairs < pairs) {
+      const [keys, values] = [allocate(pairs * this.#key.size), allocate(pairs * (this.#value?.size ?? 0))];
+      this.#memory = { pairs, keys, values };
+    }
     return this.#memory;
   }
 }

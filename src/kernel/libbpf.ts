@@ -42,6 +42,8 @@ export interface Libbpf {
   readonly tcAttach: (hook: Pointer, options: Pointer) => number;
   readonly tcDetach: (hook: Pointer, options: Pointer) => number;
   readonly tcQuery: (hook: Pointer, options: Pointer) => number;
+  /** BTF type of the kernel's function behind a tracing or iterator hook. */
+  readonly findVmlinuxBtfId: (name: string, attachType: number) => number;
   /** Runs `action` with libbpf's messages gathered instead of printed. */
   readonly quietly: <T>(action: () => T) => { readonly result: T; readonly messages: string };
 }
@@ -89,6 +91,7 @@ export function openLibbpf(): Libbpf {
     tcAttach: lib.func('int bpf_tc_attach(uintptr_t hook, uintptr_t options)'),
     tcDetach: lib.func('int bpf_tc_detach(uintptr_t hook, uintptr_t options)'),
     tcQuery: lib.func('int bpf_tc_query(uintptr_t hook, uintptr_t options)'),
+    findVmlinuxBtfId: lib.func('int libbpf_find_vmlinux_btf_id(const char *name, int attachType)'),
     quietly,
   };
 }

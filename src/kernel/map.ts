@@ -114,7 +114,7 @@ export class KernelMap<K, V> {
   /** Deletes one key. Returns false when it was not there. */
   delete(key: K): boolean {
     this.#type.key.encode(key, this.#key.view, 0);
-    const result = this.#attr.call(bpfCommand.MAP_DELETE_ELEM);
+    const result = this.#attr.u64(16, 0n).u64(24, 0n).call(bpfCommand.MAP_DELETE_ELEM);
     if (result === -errno.ENOENT) return false;
     if (result < 0) throw this.#failure('delete', result);
     return true;
@@ -150,17 +150,12 @@ export class KernelMap<K, V> {
     const batch = this.#batchWriter(bpfCommand.MAP_DELETE_BATCH, 0);
     let deleted = 0;
     for (const chunk of chunks(keys, batchSize)) {
-      // The kernel stops at the first key that is missing: go on behind it.
-      for (let rest: readonly K[] = chunk; rest.length > 0; ) {
-        const result = batch.run(rest.map((key) => [key, null] as const));
-        if (result === null) {
-          for (const key of rest) if (this.delete(key)) deleted++;
-          break;
-        }
-        deleted += result.done;
-        if (result.errno !== 0 && result.errno !== errno.ENOENT) throw this.#failure('batch delete', -result.errno);
-        rest = rest.slice(result.errno === 0 ? rest.length : result.done + 1);
-      }
+      const result = batch.run(chunk.map((key) => [key, null] as const));
+      deleted += result?.done ?? 0;
+      if (result?.errno === 0) continue;
+      if (result && result.errno !== errno.ENOENT) throw this.#failure('batch delete', -result.errno);
+      // The kernel stops at the first key that is missing.
+      for (const key of chunk.slice(result?.done ?? 0)) if (this.delete(key)) deleted++;
     }
     return deleted;
   }
@@ -252,7 +247,7 @@ export class KernelMap<K, V> {
 
   #batchWriter(command: number, flags: number): BatchWriter<K, V> {
     const values = command === bpfCommand.MAP_UPDATE_BATCH ? this.#type.value : null;
-    return new BatchWriter(this.fd, command, this.#type.key, values, batchSize, flags & update.LOCK);
+    return new BatchWriter(this.fd, command, this.#type.key, values, flags & update.LOCK);
   }
 
   *#keys(): Generator<K> {
@@ -304,19 +299,22 @@ export class KernelMap<K, V> {
   }
 }
 
+/** A typed map for each entry of `mapTypes`. */
+export type TypedMaps<T> = {
+  readonly [N in keyof T]: T[N] extends MapType<infer K, infer V> ? KernelMap<K, V> : never;
+};
+
 /** Typed maps by name, such as `typedMaps(loaded.maps, mapTypes).km_listener`. KM4005 when one is missing. */
-export function typedMaps<T extends Readonly<Record<string, MapType<never, never>>>>(
+export function typedMaps<T extends Readonly<Record<string, MapType<unknown, unknown>>>>(
   maps: ReadonlyMap<string, RawMap>,
   types: T,
-): { readonly [N in keyof T]: T[N] extends MapType<infer K, infer V> ? KernelMap<K, V> : never } {
+): TypedMaps<T> {
   const entries = Object.entries(types).map(([name, type]) => {
     const map = maps.get(name);
     if (map === undefined) throw new KmError('KM4005', `no eBPF object has a map ${name}`);
     return [name, map.as(type)] as const;
   });
-  return Object.fromEntries(entries) as {
-    readonly [N in keyof T]: T[N] extends MapType<infer K, infer V> ? KernelMap<K, V> : never;
-  };
+  return Object.fromEntries(entries) as unknown as TypedMaps<T>;
 }
 
 /** Wraps a file descriptor that the caller owns. The name is what the object calls it. */

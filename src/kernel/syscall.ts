@@ -48,10 +48,13 @@ const mmapCall: (
 ) => number | bigint = libc.func('intptr_t mmap(uintptr_t a, size_t length, int prot, int flags, int fd, int64_t off)');
 const munmapCall: (address: bigint, length: number) => number = libc.func('int munmap(uintptr_t a, size_t length)');
 const readCall: (fd: number, address: bigint, length: number) => number = libc.func(
-  'ssize_t read(int fd, uintptr_t address, size_t length)',
+  'intptr_t read(int fd, uintptr_t address, size_t length)',
 );
 const socketCall: (domain: number, type: number, protocol: number) => number = libc.func(
   'int socket(int domain, int type, int protocol)',
+);
+const connectCall: (fd: number, address: bigint, length: number) => number = libc.func(
+  'int connect(int fd, uintptr_t address, uint length)',
 );
 const getsockoptCall: (fd: number, level: number, name: number, value: bigint, length: bigint) => number = libc.func(
   'int getsockopt(int fd, int level, int name, uintptr_t value, uintptr_t length)',
@@ -134,8 +137,7 @@ export function mmapShared(fd: number, length: number, writable: boolean, offset
 }
 
 /** read(2) into memory that the caller owns. */
-export const read = (fd: number, target: Memory): number =>
-  negative(readCall(fd, target.address, target.bytes.length));
+export const read = (fd: number, target: Memory): number => negative(readCall(fd, target.address, target.bytes.length));
 
 /** getsockopt(2) of a 64-bit value, or the negative errno as a number. */
 export function getsockopt64(fd: number, level: number, name: number): bigint | number {
@@ -181,6 +183,7 @@ export const errno = {
   EPERM: 1,
   ENOENT: 2,
   E2BIG: 7,
+  EBADF: 9,
   EAGAIN: 11,
   ENOMEM: 12,
   EACCES: 13,
@@ -193,3 +196,16 @@ export const errno = {
   EOPNOTSUPP: 95,
   ENOTSUPP: 524,
 } as const;
+
+/** Connects a fresh IPv4 datagram socket to the loopback's discard port and closes it; nothing is sent. */
+export function connectDatagram(): void {
+  const [afInet, sockDgramCloexec, discardPort] = [2, 2 | 0o2000000, 9];
+  const fd = socket(afInet, sockDgramCloexec, 0);
+  if (fd < 0) return;
+  const address = allocate(16);
+  address.view.setUint16(0, afInet, true);
+  address.view.setUint16(2, discardPort);
+  address.view.setUint32(4, 0x7f000001);
+  connectCall(fd, address.address, 16);
+  close(fd);
+}

@@ -1,5 +1,4 @@
 /** Whether a service still fits into the kernel's tables, and which setting makes them larger when it does not. */
-import { KmError } from '../base/errors.ts';
 
 export type SizedTable = 'listener' | 'cluster' | 'endpoint' | 'slot';
 
@@ -19,8 +18,7 @@ export function checkCapacity(capacity: Capacity, growth: Readonly<Record<SizedT
   const full = tables.find((t) => capacity[t].used + growth[t] > capacity[t].size);
   if (full !== undefined) {
     const { used, size } = capacity[full];
-    const message = `km_${full} is full (${used}/${size}, ${growth[full]} more needed): raise ${sizeFlags[full]}`;
-    return new KmError('KM3001', message).message;
+    return `KM3001 km_${full} is full (${used}/${size}, ${growth[full]} more needed): raise ${sizeFlags[full]}`;
   }
   for (const t of tables) capacity[t].used += growth[t];
   return null;

@@ -7,11 +7,12 @@
  * only the difference.
  */
 import { addressFromWords, addressToWords } from '../base/address.ts';
-import type { CompiledCluster, CompiledListener, CompiledService } from '../compile/service.ts';
+import { KmError } from '../base/errors.ts';
 import { idOf } from '../compile/ids.ts';
-import { kmPolicy } from '../kernel/gen/layout.gen.ts';
+import type { CompiledCluster, CompiledListener, CompiledService } from '../compile/service.ts';
 import type { KmCluster, KmEndpoint, KmListenerKey } from '../kernel/gen/layout.gen.ts';
-import { type Capacity, checkCapacity } from './capacity.ts';
+import { kmPolicy } from '../kernel/gen/layout.gen.ts';
+import { type Capacity, checkCapacity, sizeFlags } from './capacity.ts';
 import { listenerKey, listenerName } from './keys.ts';
 import { Retired } from './retired.ts';
 import { type Run, SlotSpace } from './slot-space.ts';
@@ -44,12 +45,12 @@ const zeroEndpointStats = {
   opened: 0n,
   closed: 0n,
   failed: 0n,
-  sent_bytes: 0n,
-  received_bytes: 0n,
+  sentBytes: 0n,
+  receivedBytes: 0n,
   retransmits: 0n,
-  duration_us: 0n,
+  durationUs: 0n,
   datagrams: 0n,
-  srtt_us: 0,
+  srttUs: 0,
 };
 const zeroClusterStats = { next: 0n, picked: 0n, refused: 0n };
 
@@ -120,7 +121,7 @@ export class Publisher {
         run,
         digest: c.digest,
         policy: c.policy,
-        affinitySeconds: c.affinity_s,
+        affinitySeconds: c.affinityS,
         endpoints,
       });
       byCluster.delete(id);
@@ -243,7 +244,9 @@ export class Publisher {
     let run = old?.run;
     if (old === undefined || old.digest !== digest || run === undefined) {
       const first = this.#space.take(c.slots.length);
-      if (first === null) throw new Error(`no run of ${c.slots.length} free slots though capacity was checked`);
+      if (first === null) {
+        throw new KmError('KM3002', `km_slot has no ${c.slots.length} free slots in a row: raise ${sizeFlags.slot}`);
+      }
       run = { first, length: c.slots.length };
       for (const [i, s] of c.slots.entries()) plan.slots.push([first + i, s]);
       if (old !== undefined) this.#retiredRuns.add(old.run, now);
@@ -253,10 +256,7 @@ export class Publisher {
     }
     if (old === undefined && !this.#retiredClusters.revive(c.id)) plan.clusterStats.push([c.id, zeroClusterStats]);
     this.#clusters.set(c.id, { run, digest, policy, affinitySeconds: c.affinitySeconds, endpoints: [...kept] });
-    plan.clusters.push([
-      c.id,
-      { first: run.first, slots: run.length, policy, affinity_s: c.affinitySeconds, digest },
-    ]);
+    plan.clusters.push([c.id, { first: run.first, slots: run.length, policy, affinityS: c.affinitySeconds, digest }]);
   }
 
   #planListener(plan: Plan, l: CompiledListener): void {

@@ -1,5 +1,7 @@
 /** The kernel's tables as the publisher needs them: the typed maps of src/kernel fit this shape. */
+
 import type {
+  KmAddressKey,
   KmCluster,
   KmClusterStats,
   KmEndpoint,
@@ -8,6 +10,7 @@ import type {
   KmListenerKey,
   KmSlot,
 } from '../kernel/gen/layout.gen.ts';
+import { type KernelMap, update } from '../kernel/map.ts';
 
 /** How a batch treats keys that are there: `any` writes all, `create` leaves them, `in-place` writes under their lock. */
 export type WriteMode = 'any' | 'create' | 'in-place';
@@ -29,5 +32,47 @@ export interface Tables {
   readonly slot: Table<number, KmSlot>;
   readonly endpoint: Table<bigint, KmEndpoint>;
   readonly endpointStats: Table<bigint, KmEndpointStats>;
-  readonly workloadAddress: Table<{ readonly addr: readonly number[] }, bigint>;
+  readonly workloadAddress: Table<KmAddressKey, bigint>;
+}
+
+/** The typed maps that tables are made of; {@link typedMaps} gives them. */
+export interface TableMaps {
+  readonly km_listener: KernelMap<KmListenerKey, KmListener>;
+  readonly km_cluster: KernelMap<bigint, KmCluster>;
+  readonly km_cluster_stats: KernelMap<bigint, KmClusterStats>;
+  readonly km_slot: KernelMap<number, KmSlot>;
+  readonly km_endpoint: KernelMap<bigint, KmEndpoint>;
+  readonly km_endpoint_stats: KernelMap<bigint, KmEndpointStats>;
+  readonly km_workload_address: KernelMap<KmAddressKey, bigint>;
+}
+
+export function tablesOf(maps: TableMaps): Tables {
+  return {
+    listener: tableOf(maps.km_listener),
+    cluster: tableOf(maps.km_cluster),
+    clusterStats: tableOf(maps.km_cluster_stats),
+    slot: tableOf(maps.km_slot),
+    endpoint: tableOf(maps.km_endpoint),
+    endpointStats: tableOf(maps.km_endpoint_stats),
+    workloadAddress: tableOf(maps.km_workload_address),
+  };
+}
+
+const flagsOf: Readonly<Record<WriteMode, number>> = {
+  any: update.ANY,
+  create: update.NOEXIST,
+  'in-place': update.LOCK,
+};
+
+export function tableOf<K, V>(map: KernelMap<K, V>): Table<K, V> {
+  return {
+    name: map.name,
+    maxEntries: map.info.maxEntries,
+    get: (key) => map.get(key),
+    entries: () => map.entries(),
+    write: (entries, mode) => map.setAll(entries, flagsOf[mode]),
+    remove: (keys) => {
+      map.deleteAll(keys);
+    },
+  };
 }

@@ -17,7 +17,7 @@ import {
 /** YAML 1.2 core schema, where a date stays text, and merge keys, which kubectl also takes. */
 const schema = CORE_SCHEMA.withTags(mergeTag);
 
-/** Values that the aliases of one document may stand for, all told. kubectl's limit is of the same order. */
+/** Values that the aliases of one document may stand for, all told. */
 const maxExpandedValues = 1_000_000;
 
 /** The text of one document and where it starts in its file. */

@@ -239,9 +239,16 @@ export function mergeLayouts(layouts: readonly (readonly [path: string, layout: 
       firstIn.set(`${what} ${name}`, file);
       return;
     }
-    const [before, now] = [JSON.stringify(known), JSON.stringify(value)];
-    if (before === now) return;
-    throw new Error(`${what} ${name} differs:\n  ${firstIn.get(`${what} ${name}`)}: ${before}\n  ${file}: ${now}`);
+    const [before, now] = [describe(known), describe(value)];
+    const different = Array.from({ length: Math.max(before.length, now.length) }, (_, i) => i).find(
+      (i) => before[i] !== now[i],
+    );
+    if (different === undefined) return;
+    const say = (line: string | undefined): string => line ?? 'nothing more';
+    throw new Error(
+      `${what} ${name} differs: ${firstIn.get(`${what} ${name}`)} has ${say(before[different])}, ` +
+        `${file} has ${say(now[different])}`,
+    );
   };
   for (const [path, layout] of layouts) {
     for (const [name, value] of layout.structs) add(path, 'struct', name, value, structs);
@@ -252,3 +259,13 @@ export function mergeLayouts(layouts: readonly (readonly [path: string, layout: 
   const sorted = <T>(map: Map<string, T>) => new Map([...map].sort(([a], [b]) => (a < b ? -1 : 1)));
   return { structs: sorted(structs), enums: sorted(enums), constants: sorted(constants), maps: sorted(maps) };
 }
+
+/** A declaration as lines to compare and to show. */
+function describe(value: unknown): string[] {
+  if (typeof value !== 'object' || value === null) return [String(value)];
+  return Object.entries(value).flatMap(([name, part]) =>
+    Array.isArray(part) ? part.map((item) => JSON.stringify(item, plain)) : [`${name} ${JSON.stringify(part, plain)}`],
+  );
+}
+
+const plain = (_: string, value: unknown): unknown => (typeof value === 'bigint' ? `${value}` : value);

@@ -5,7 +5,8 @@ import type { Enum, Layout, Shape, Struct } from './btf.ts';
 const header = '// Generated from the BTF of build/bpf/*.bpf.o by tools/gen-layout.ts. Do not edit.\n';
 
 /** `km_listener_key` as `kmListenerKey`. */
-const camel = (name: string): string => name.toLowerCase().replace(/_+(\w)/g, (_, letter: string) => letter.toUpperCase());
+const camel = (name: string): string =>
+  name.toLowerCase().replace(/_+(\w)/g, (_, letter: string) => letter.toUpperCase());
 const pascal = (name: string): string => camel(name).replace(/^./, (letter) => letter.toUpperCase());
 const literal = (value: number | bigint): string => (typeof value === 'bigint' ? `${value}n` : String(value));
 const property = (name: string): string => (/^[A-Za-z_$][\w$]*$/.test(name) ? name : `'${name}'`);
@@ -199,7 +200,10 @@ function sizeOf(shape: Shape): number {
 function emitEnum(definition: Enum): string {
   const name = camel(definition.name);
   const values = definition.values.filter(({ name: value }) => !value.startsWith('__'));
-  const cut = prefixLength(definition.name, values.map((value) => value.name));
+  const cut = prefixLength(
+    definition.name,
+    values.map((value) => value.name),
+  );
   const entries = values.map((value) => `  ${property(value.name.slice(cut))}: ${literal(value.value)},\n`);
   return `export const ${name} = {\n${entries.join('')}} as const;
 export type ${pascal(definition.name)} = (typeof ${name})[keyof typeof ${name}];\n`;
@@ -211,6 +215,7 @@ function prefixLength(enumName: string, names: readonly string[]): number {
   const words = names.map((name) => name.split('_'));
   const first = words[0] ?? [];
   let common = 0;
-  while (common < first.length - 1 && words.every((w) => w.length > common + 1 && w[common] === first[common])) common++;
+  while (common < first.length - 1 && words.every((w) => w.length > common + 1 && w[common] === first[common]))
+    common++;
   return first.slice(0, common).reduce((length, word) => length + word.length + 1, 0);
 }

@@ -1,0 +1,165 @@
+/** The kinds of `kmeshctl get` and their columns. */
+import type { ConnectionItem, EndpointItem, ListenerItem, MapItem, ServiceItem, WorkloadItem } from '../api/types.ts';
+import { defineKind, type Kind } from './kind.ts';
+import { humanBytes, humanDuration, humanMicros } from './units.ts';
+
+const shownAddresses = 3;
+
+const services = defineKind<ServiceItem>({
+  singular: 'service',
+  plural: 'services',
+  aliases: ['svc'],
+  namespace: (item) => item.namespace,
+  name: (item) => item.name,
+  alsoKnownAs: (item) => [item.hostname],
+  columns: [
+    { header: 'ADDRESSES', cell: (item, wide) => addressList(item.addresses, wide) },
+    { header: 'PORTS', cell: (item) => item.ports.map((p) => `${p.port}/${p.protocol}`).join(',') },
+    { header: 'ENDPOINTS', cell: readyEndpoints },
+    { header: 'POLICY', cell: (item) => item.policy },
+    { header: 'KIND', wide: true, cell: (item) => item.kind },
+    { header: 'HOSTNAME', wide: true, cell: (item) => item.hostname },
+    {
+      header: 'AFFINITY',
+      wide: true,
+      cell: (item) => (item.affinitySeconds === 0 ? '' : humanDuration(item.affinitySeconds)),
+    },
+    { header: 'ORIGIN', wide: true, cell: (item) => item.origin },
+  ],
+});
+
+const workloads = defineKind<WorkloadItem>({
+  singular: 'workload',
+  plural: 'workloads',
+  aliases: ['wl', 'pods', 'pod', 'po'],
+  namespace: (item) => item.namespace,
+  name: (item) => item.name,
+  labels: (item) => item.labels,
+  columns: [
+    { header: 'READY', cell: (item) => String(item.ready) },
+    { header: 'MESH', cell: (item) => item.mesh },
+    { header: 'ADDRESSES', cell: (item, wide) => addressList(item.addresses, wide) },
+    { header: 'KIND', wide: true, cell: (item) => item.kind },
+    { header: 'SERVICE-ACCOUNT', wide: true, cell: (item) => item.serviceAccount },
+    { header: 'NODE', wide: true, cell: (item) => item.node ?? '' },
+    { header: 'NETNS', wide: true, cell: (item) => item.netns ?? '' },
+    { header: 'LABELS', wide: true, cell: (item) => labelList(item.labels) },
+    { header: 'ORIGIN', wide: true, cell: (item) => item.origin },
+  ],
+});
+
+const endpoints = defineKind<EndpointItem>({
+  singular: 'endpoint',
+  plural: 'endpoints',
+  aliases: ['ep'],
+  namespace: (item) => item.namespace,
+  name: (item) => item.service,
+  alsoKnownAs: (item) => [socketAddress(item), item.cluster],
+  columns: [
+    { header: 'ENDPOINT', cell: socketAddress },
+    { header: 'PROTOCOL', cell: (item) => item.protocol },
+    { header: 'WEIGHT', cell: (item) => String(item.weight) },
+    { header: 'WORKLOAD', cell: (item) => workloadName(item.workload) },
+    { header: 'OPENED', cell: (item) => String(item.connectionsOpened) },
+    { header: 'ACTIVE', cell: (item) => String(item.connectionsActive) },
+    { header: 'FAILED', cell: (item) => String(item.connectionsFailed) },
+    { header: 'SENT', cell: (item) => humanBytes(item.sentBytes) },
+    { header: 'RECEIVED', cell: (item) => humanBytes(item.receivedBytes) },
+    { header: 'RTT', cell: (item) => (item.srttUs === null ? '' : humanMicros(item.srttUs)) },
+    { header: 'RETRANSMITS', wide: true, cell: (item) => String(item.retransmits) },
+    { header: 'CLUSTER', wide: true, cell: (item) => item.cluster },
+  ],
+});
+
+const listeners = defineKind<ListenerItem>({
+  singular: 'listener',
+  plural: 'listeners',
+  aliases: ['ls'],
+  namespace: (item) => item.namespace,
+  name: (item) => item.service,
+  alsoKnownAs: (item) => [socketAddress(item), item.cluster],
+  columns: [
+    { header: 'LISTENER', cell: socketAddress },
+    { header: 'PROTOCOL', cell: (item) => item.protocol },
+    { header: 'POLICY', cell: (item) => item.policy },
+    { header: 'ENDPOINTS', cell: (item) => String(item.endpoints) },
+    { header: 'REFUSED', cell: (item) => String(item.refused) },
+    { header: 'CLUSTER', wide: true, cell: (item) => item.cluster },
+  ],
+});
+
+const connections = defineKind<ConnectionItem>({
+  singular: 'connection',
+  plural: 'connections',
+  aliases: ['conn', 'conns', 'cons'],
+  namespace: (item) => item.namespace,
+  name: (item) => item.workload,
+  alsoKnownAs: (item) => [item.local, item.remote],
+  columns: [
+    { header: 'DIRECTION', cell: (item) => item.direction },
+    { header: 'LOCAL', cell: (item) => item.local },
+    { header: 'DESTINATION', cell: (item) => item.destination },
+    { header: 'REMOTE', cell: (item) => item.remote },
+    { header: 'SERVICE', cell: (item) => item.service ?? '' },
+    { header: 'STATE', cell: (item) => item.state },
+    { header: 'SENT', cell: (item) => humanBytes(item.sentBytes) },
+    { header: 'RECEIVED', cell: (item) => humanBytes(item.receivedBytes) },
+    { header: 'RTT', cell: (item) => humanMicros(item.srttUs) },
+    { header: 'RETRANSMITS', wide: true, cell: (item) => String(item.retransmits) },
+    { header: 'REMOTE-WORKLOAD', wide: true, cell: (item) => item.remoteWorkload ?? '' },
+    { header: 'AGE', cell: (item) => humanDuration(item.ageSeconds) },
+  ],
+});
+
+const maps = defineKind<MapItem>({
+  singular: 'map',
+  plural: 'maps',
+  aliases: [],
+  name: (item) => item.name,
+  columns: [
+    { header: 'TYPE', cell: (item) => item.type },
+    { header: 'ENTRIES', cell: (item) => String(item.entries) },
+    { header: 'MAX-ENTRIES', cell: (item) => String(item.maxEntries) },
+    { header: 'USED', cell: (item) => usedPercent(item) },
+    { header: 'MEMORY', cell: (item) => humanBytes(item.memoryBytes) },
+    { header: 'SETTING', cell: (item) => item.setting ?? '' },
+  ],
+});
+
+export const kinds: readonly Kind[] = [services, workloads, endpoints, listeners, connections, maps];
+
+/** The kind of a name, plural or short name; case does not matter. */
+export function findKind(word: string): Kind | undefined {
+  const wanted = word.toLowerCase();
+  return kinds.find((kind) => [kind.plural, kind.singular, ...kind.aliases].includes(wanted));
+}
+
+/** Share of a map that is in use, such as `96%`; rounded down, so that 100% is really full. */
+export function usedPercent(map: MapItem): string {
+  return `${map.maxEntries === 0 ? 0 : Math.floor((map.entries * 100) / map.maxEntries)}%`;
+}
+
+function addressList(addresses: readonly string[], wide: boolean): string {
+  if (wide || addresses.length <= shownAddresses) return addresses.join(',');
+  return `${addresses.slice(0, shownAddresses).join(',')} + ${addresses.length - shownAddresses} more...`;
+}
+
+function socketAddress({ address, port }: { readonly address: string; readonly port: number }): string {
+  return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
+}
+
+/** `3/3` ready of all; one such pair a port where ports differ, in the order of PORTS. */
+function readyEndpoints(item: ServiceItem): string {
+  const pairs = item.ports.map((port) => `${port.endpoints}/${port.endpoints + port.unready}`);
+  return new Set(pairs).size === 1 ? (pairs[0] ?? '') : pairs.join(',');
+}
+
+/** The name in a uid such as `Kubernetes//Pod/NAMESPACE/NAME`. */
+function workloadName(uid: string | null): string {
+  return uid?.split('/').at(-1) ?? '';
+}
+
+function labelList(labels: WorkloadItem['labels']): string {
+  const pairs = Object.entries(labels).map(([key, value]) => `${key}=${value}`);
+  return pairs.sort().join(',');
+}

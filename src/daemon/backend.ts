@@ -1,0 +1,88 @@
+/** The admin API's view of a running daemon. */
+import type { AdminBackend } from '../api/backend.ts';
+import type { CheckResult, SourceStatus, StatusReport, VersionInfo } from '../api/types.ts';
+import { KmError } from '../base/errors.ts';
+import { isLevel, type Log, levels } from '../base/log.ts';
+import type { Enroller } from '../enrol/enroller.ts';
+import type { Mesh, Problem } from '../model/types.ts';
+import { systemClock } from '../probe/clock.ts';
+import { connectionItem } from '../probe/connections.ts';
+import { endpointItems, listenerItems, serviceItems, workloadItems } from '../probe/items.ts';
+import type { Names } from '../probe/names.ts';
+import { tablesOf } from '../publish/tables.ts';
+import { differences } from '../publish/verify.ts';
+import type { Controller } from './controller.ts';
+import type { DataPlane } from './data-plane.ts';
+import { kernelDump } from './dump.ts';
+import type { Settings } from './settings.ts';
+import type { Telemetry } from './telemetry.ts';
+
+export interface DaemonParts {
+  readonly settings: Settings;
+  readonly version: VersionInfo;
+  readonly log: Log;
+  readonly plane: DataPlane;
+  readonly controller: Controller;
+  readonly enroller: Enroller;
+  readonly telemetry: Telemetry;
+  readonly names: Names;
+  readonly mesh: Mesh;
+  readonly startedMs: number;
+  readonly sources: () => readonly SourceStatus[];
+  readonly problems: () => readonly Problem[];
+  /** What the start still waits for. */
+  readonly starting: () => readonly string[];
+  readonly checks: () => readonly CheckResult[];
+}
+
+export function adminBackend(d: DaemonParts): AdminBackend {
+  const pending = (): string[] => [...d.starting(), ...d.controller.pending()];
+  return {
+    mode: d.settings.mode,
+    version: async () => d.version,
+    ready: async () => ({ ready: pending().length === 0, pending: pending() }),
+    status: async () => statusReport(d, pending()),
+    checks: async () => d.checks(),
+    services: async () => serviceItems(d.mesh),
+    workloads: async () => workloadItems(d.mesh, (uid) => d.enroller.state(uid)),
+    endpoints: async () => endpointItems(d.mesh, (id) => d.plane.maps.km_endpoint_stats.get(id), d.telemetry.live()),
+    listeners: async () => listenerItems(d.mesh, (id) => d.plane.maps.km_cluster_stats.get(id)),
+    connections: async () => d.telemetry.live().map((event) => connectionItem(event, d.names, systemClock)),
+    maps: async () => d.telemetry.maps(),
+    configDump: async () => ({
+      workloads: workloadItems(d.mesh, (uid) => d.enroller.state(uid)),
+      services: [...d.mesh.services.values()],
+    }),
+    kernelDump: async () => kernelDump(d.plane.maps),
+    loggers: async () => d.log.list(),
+    setLogger: async (name, level) => {
+      if (!isLevel(level)) throw new KmError('KM5003', `no level ${level}: one of ${levels.join(', ')} is expected`);
+      d.log.setLevel(name, level);
+    },
+    setAccessLog: async (enable, format) => d.telemetry.setAccessLog(enable, format),
+    setMonitoring: async (enable) => d.telemetry.setMonitoring(enable),
+  };
+}
+
+function statusReport(d: DaemonParts, pending: readonly string[]): StatusReport {
+  const found = differences(tablesOf(d.plane.maps), d.controller.compiled());
+  const { counts } = d.controller;
+  return {
+    version: d.version,
+    uptimeSeconds: (performance.now() - d.startedMs) / 1000,
+    mode: d.settings.mode,
+    ready: pending.length === 0,
+    pending,
+    sources: d.sources(),
+    problems: d.problems(),
+    counts: {
+      services: d.mesh.services.size,
+      workloads: d.mesh.workloads.size,
+      enrolled: d.enroller.enrolled,
+      endpoints: counts.endpoints,
+      listeners: counts.listeners,
+    },
+    kernel: { inSync: found.length === 0, differences: found, hooks: d.plane.hooks() },
+    maps: d.telemetry.maps(),
+  };
+}

@@ -1,0 +1,148 @@
+/**
+ * From a settled change of a source to the kernel, in one synchronous run: model, compile, publish, enrol. Whatever
+ * fails on the way is logged with its object, and the kernel keeps its last good state.
+ */
+import { KmError } from '../base/errors.ts';
+import type { Logger } from '../base/log.ts';
+import { type CompiledService, compileService, workloadId } from '../compile/service.ts';
+import type { Enroller } from '../enrol/enroller.ts';
+import type { MeshBuilder } from '../model/mesh.ts';
+import type { ObjectChanges } from '../model/objects.ts';
+import type { MeshDelta } from '../model/types.ts';
+import type { Names } from '../probe/names.ts';
+import type { Publisher } from '../publish/publisher.ts';
+
+export interface ControllerParts {
+  readonly builder: MeshBuilder;
+  readonly names: Names;
+  readonly enroller: Enroller;
+  /** Makes a publisher that has read the kernel's tables. */
+  readonly adopt: () => Publisher;
+  readonly log: Logger;
+  /** Told after each publish: seconds it took. */
+  readonly onPublished: (seconds: number) => void;
+}
+
+/** How often retired records are looked at while there are any. */
+const reapEveryMs = 250;
+
+export class Controller {
+  readonly #parts: ControllerParts;
+  #publisher: Publisher;
+  #synced = false;
+  #failure: string | null = null;
+  #refused = new Map<string, string>();
+  #reaper: NodeJS.Timeout | null = null;
+  /** Set when the kernel's state is not known: the next run publishes everything. */
+  #stale = true;
+
+  constructor(parts: ControllerParts) {
+    this.#parts = parts;
+    this.#publisher = parts.adopt();
+  }
+
+  get counts() {
+    return this.#publisher.counts;
+  }
+
+  /** What keeps the kernel from holding what the sources say. */
+  pending(): string[] {
+    const pending = [...this.#refused].map(([service, reason]) => `service ${service}: ${reason}`);
+    if (this.#failure !== null) pending.push(this.#failure);
+    if (!this.#synced) pending.push('the sources have not been read yet');
+    return pending;
+  }
+
+  /** Takes over a change of the sources. */
+  apply(changes: ObjectChanges): void {
+    const started = performance.now();
+    this.#take(this.#parts.builder.apply(changes));
+    this.#synced = true;
+    this.#parts.onPublished((performance.now() - started) / 1000);
+  }
+
+  /** Looks at network namespaces again: pods without a status have their addresses from there. */
+  refreshNamespaces(): void {
+    const delta = this.#parts.builder.refreshNetns();
+    if (delta.services.size + delta.workloads.size > 0) this.#take(delta);
+    else this.#enrol();
+  }
+
+  /** All services as the compiler has them now. */
+  *compiled(): Generator<CompiledService> {
+    for (const service of this.#parts.builder.mesh.services.values()) yield compileService(service);
+  }
+
+  close(): void {
+    if (this.#reaper !== null) clearTimeout(this.#reaper);
+    this.#reaper = null;
+  }
+
+  #take(delta: MeshDelta): void {
+    const { builder, names, log } = this.#parts;
+    names.update(builder.mesh, delta);
+    try {
+      this.#publish(delta);
+      if (delta.workloads.size > 0 || this.#stale) this.#publishAddresses();
+      this.#enrol();
+      this.#stale = false;
+      this.#failure = null;
+    } catch (error) {
+      // What the kernel holds is not known any more: read it again and publish everything with the next change.
+      this.#failure = error instanceof KmError ? error.line() : String(error);
+      log.error('publish failed; the kernel keeps what it has', { reason: this.#failure });
+      this.#stale = true;
+      this.#publisher = this.#parts.adopt();
+    }
+    this.#reapLater();
+  }
+
+  #publish(delta: MeshDelta): void {
+    const { mesh } = this.#parts.builder;
+    const compile = (key: string): CompiledService | null => {
+      const service = mesh.services.get(key);
+      return service === undefined ? null : compileService(service);
+    };
+    // A service that did not fit is tried again with every change: others may have made room.
+    const keys = this.#stale ? [...mesh.services.keys()] : [...delta.services, ...this.#refused.keys()];
+    const changes = new Map(keys.map((key) => [key, compile(key)] as const));
+    const result = this.#stale ? this.#publisher.publishAll(withoutNull(changes)) : this.#publisher.publish(changes);
+    this.#reportRefused(result.refused);
+    this.#parts.log.debug('published', {
+      services: changes.size,
+      written: result.written,
+      removed: result.removed,
+    });
+  }
+
+  #reportRefused(refused: ReadonlyMap<string, string>): void {
+    for (const [service, reason] of refused) {
+      if (this.#refused.get(service) !== reason) this.#parts.log.error('service does not fit', { service, reason });
+    }
+    this.#refused = new Map(refused);
+  }
+
+  #publishAddresses(): void {
+    const addresses = new Map<string, bigint>();
+    for (const w of this.#parts.builder.mesh.workloads.values()) {
+      if (w.hostNetwork) continue;
+      for (const address of w.addresses) addresses.set(address, workloadId(w.uid));
+    }
+    this.#publisher.publishAddresses(addresses);
+  }
+
+  #enrol(): void {
+    this.#parts.enroller.sync(this.#parts.builder.mesh.workloads.values());
+  }
+
+  #reapLater(): void {
+    this.#reaper ??= setTimeout(() => {
+      this.#reaper = null;
+      if (this.#publisher.reap()) this.#reapLater();
+    }, reapEveryMs);
+  }
+}
+
+function withoutNull(changes: ReadonlyMap<string, CompiledService | null>): ReadonlyMap<string, CompiledService> {
+  return new Map([...changes].flatMap(([key, compiled]) => (compiled === null ? [] : [[key, compiled] as const])));
+}

@@ -1,0 +1,183 @@
+/** One kmesh-daemon from start to stop: sources, model, kernel, enrolment, telemetry, admin API and metrics. */
+import { startAdminServer } from '../api/server.ts';
+import type { CheckResult } from '../api/types.ts';
+import { KmError } from '../base/errors.ts';
+import { Log } from '../base/log.ts';
+import { Enroller } from '../enrol/enroller.ts';
+import { netnsAddresses, netnsId } from '../kernel/netns.ts';
+import { MeshBuilder } from '../model/mesh.ts';
+import type { Problem } from '../model/types.ts';
+import { Metrics } from '../probe/metrics.ts';
+import { Names } from '../probe/names.ts';
+import { Publisher } from '../publish/publisher.ts';
+import { tableOf, tablesOf } from '../publish/tables.ts';
+import { FilesSource } from '../source/files.ts';
+import { adminBackend } from './backend.ts';
+import { Controller } from './controller.ts';
+import { DataPlane } from './data-plane.ts';
+import { parseHostPort } from './host-port.ts';
+import { takeLock } from './lock.ts';
+import { startMetricsServer } from './metrics-server.ts';
+import { ProblemLog } from './problem-log.ts';
+import type { Settings } from './settings.ts';
+import { Telemetry } from './telemetry.ts';
+import { versionInfo } from './version.ts';
+
+/** Namespaces are looked at so often: one that is made after its pod's object is under the mesh that soon. */
+const namespacesEveryMs = 500;
+const pruneEveryMs = 60_000;
+
+export interface Output {
+  /** Access log. */
+  readonly stdout: (text: string) => void;
+  /** Daemon's log. */
+  readonly stderr: (text: string) => void;
+}
+
+export interface RunningDaemon {
+  /** Ends the process's part; the kernel works on. */
+  stop(): Promise<void>;
+}
+
+export async function startDaemon(
+  settings: Settings,
+  output: Output,
+  checks: () => readonly CheckResult[],
+): Promise<RunningDaemon> {
+  if (process.getuid?.() !== 0) throw new KmError('KM5010', 'kmesh-daemon is not running as root');
+  if (settings.config === null) throw new KmError('KM5011', 'no source of configuration is given');
+  const startedMs = performance.now();
+  const log = new Log({ format: settings.logFormat, level: settings.logLevel, write: output.stderr });
+  const daemonLog = log.logger('daemon');
+  const version = versionInfo();
+  daemonLog.info('kmesh-daemon starts', {
+    version: version.version,
+    commit: version.gitCommit,
+    kernel: version.kernel,
+  });
+  const release = takeLock(settings.bpfFsPath);
+  const plane = new DataPlane({
+    bpfFsPath: settings.bpfFsPath,
+    cgroup2Path: settings.cgroup2Path,
+    mapSizes: settings.mapSizes,
+    log: log.logger('kernel'),
+  });
+  const now = (): number => performance.now();
+  const names = new Names(now);
+  const telemetry = new Telemetry(plane, names, output.stdout);
+  telemetry.setMonitoring(settings.monitoring);
+  telemetry.setAccessLog(settings.accessLog !== 'off', settings.accessLog === 'off' ? undefined : settings.accessLog);
+  const enroller = new Enroller(tableOf(plane.maps.km_enrolment), netnsAccess(plane), log.logger('enrol'));
+  const builder = new MeshBuilder({ resolveNetns });
+  let starting: readonly string[] = ['the kernel programs are not attached yet'];
+  const metrics = new Metrics({
+    names,
+    version: version.version,
+    nodeName: settings.nodeName,
+    kmeshNames: settings.kmeshMetricNames,
+    traffic: () => telemetry.traffic(),
+    counters: () => telemetry.counters(),
+    maps: () => telemetry.maps(),
+    objects: () => ({ files: source.status().objects }),
+    problems: () => countProblems(problems()),
+  });
+  const controller = new Controller({
+    builder,
+    names,
+    enroller,
+    adopt: () => adopt(plane, now),
+    log: log.logger('publish'),
+    onPublished: (seconds) => metrics.publishSeconds.observe(seconds),
+  });
+  const problemLog = new ProblemLog(log.logger('source'));
+  const problems = (): readonly Problem[] => [...source.problems(), ...builder.problems()];
+  const source = new FilesSource({
+    directory: settings.config,
+    onChange: (batch) => {
+      controller.apply(batch);
+      problemLog.report(problems());
+    },
+  });
+  const admin = parseHostPort(settings.adminAddress, '--admin-address');
+  const adminServer = await startAdminServer({
+    ...admin,
+    backend: adminBackend({
+      settings,
+      version,
+      log,
+      plane,
+      controller,
+      enroller,
+      telemetry,
+      names,
+      mesh: builder.mesh,
+      startedMs,
+      sources: () => [source.status()],
+      problems,
+      starting: () => starting,
+      checks,
+    }),
+    onError: (error) => daemonLog.error('an admin request failed', { error: String(error) }),
+  });
+  const metricsAddress = parseHostPort(settings.metricsAddress, '--metrics-address');
+  const metricsServer = await startMetricsServer(metrics.registry, metricsAddress.host, metricsAddress.port, (error) =>
+    daemonLog.error('metrics could not be read', { error: String(error) }),
+  );
+  source.start();
+  plane.activate();
+  starting = [];
+  daemonLog.info('ready', { services: builder.mesh.services.size, seconds: (now() - startedMs) / 1000 });
+  const timers = [
+    setInterval(() => controller.refreshNamespaces(), namespacesEveryMs),
+    setInterval(() => telemetry.pruneTraffic(), pruneEveryMs),
+  ];
+  return {
+    stop: async () => {
+      for (const timer of timers) clearInterval(timer);
+      source.close();
+      controller.close();
+      telemetry.drain();
+      telemetry.close();
+      await adminServer.stop();
+      metricsServer.closeAllConnections();
+      metricsServer.close();
+      plane.close();
+      release();
+      daemonLog.info('stopped; the kernel works on without a daemon');
+    },
+  };
+}
+
+function adopt(plane: DataPlane, now: () => number): Publisher {
+  const publisher = new Publisher(tablesOf(plane.maps), { now });
+  publisher.adopt();
+  return publisher;
+}
+
+function netnsAccess(plane: DataPlane) {
+  return {
+    identity: (path: string): string | null => {
+      try {
+        return netnsId(path);
+      } catch {
+        return null;
+      }
+    },
+    cookie: (path: string): bigint => plane.netnsCookie(path),
+  };
+}
+
+/** Where a pod's annotation points, and the addresses inside; null when there is no such namespace (yet). */
+function resolveNetns(netns: string): { path: string; addresses: readonly string[] } | null {
+  const path = netns.includes('/') ? netns : `/run/netns/${netns}`;
+  try {
+    return { path, addresses: netnsAddresses(path) };
+  } catch {
+    return null;
+  }
+}
+
+function countProblems(problems: readonly Problem[]): { error: number; warning: number } {
+  const errors = problems.filter((p) => p.severity === 'error').length;
+  return { error: errors, warning: problems.length - errors };
+}

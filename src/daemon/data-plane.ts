@@ -1,0 +1,171 @@
+/**
+ * The programs and maps in the kernel as one thing: loaded, taken over from an earlier daemon where they fit, attached,
+ * and removed. They are pinned, so that they work on without a daemon.
+ */
+import { existsSync, readdirSync, rmdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { KmError } from '../base/errors.ts';
+import type { Logger } from '../base/log.ts';
+import { attachCgroup } from '../kernel/attach.ts';
+import { findCgroup2 } from '../kernel/cgroup.ts';
+import { readCookieByProgram } from '../kernel/cookie-reader.ts';
+import { mapTypes, schema } from '../kernel/gen/layout.gen.ts';
+import { readIterator } from '../kernel/iterator.ts';
+import { type Libbpf, openLibbpf } from '../kernel/libbpf.ts';
+import { ensureLink, type Link, openLink } from '../kernel/link.ts';
+import { type KernelMap, type MapType, typedMaps } from '../kernel/map.ts';
+import { netnsCookie } from '../kernel/netns.ts';
+import { type LoadedObjects, loadObjects, type Program } from '../kernel/object.ts';
+import { ensureBpffs, linksDirectory, listPins, mapsDirectory, pinMaps, removeTree } from '../kernel/pin.ts';
+import { sizeFlags } from './settings.ts';
+import { root } from './version.ts';
+
+const objectsDirectory = join(root, 'build', 'bpf');
+const mainObjects = ['sock_addr', 'sockops', 'conn_iter'];
+
+/** Programs that are attached to the cgroup, in the order that lets no reply come back to a hook that is not there. */
+export const cgroupPrograms = [
+  'km_recvmsg4',
+  'km_recvmsg6',
+  'km_getpeername4',
+  'km_getpeername6',
+  'km_sockops',
+  'km_sendmsg4',
+  'km_sendmsg6',
+  'km_connect4',
+  'km_connect6',
+] as const;
+
+const { km_netns_cookie: _, km_conn, km_event, ...tableTypes } = mapTypes;
+type TableTypes = typeof tableTypes;
+export type Maps = {
+  readonly [N in keyof TableTypes]: TableTypes[N] extends MapType<infer K, infer V> ? KernelMap<K, V> : never;
+};
+
+export interface DataPlaneOptions {
+  readonly bpfFsPath: string;
+  readonly cgroup2Path: string | null;
+  readonly mapSizes: Readonly<Record<string, number>>;
+  readonly log: Logger;
+}
+
+export class DataPlane {
+  readonly maps: Maps;
+  readonly cgroup: string;
+  readonly #options: DataPlaneOptions;
+  readonly #loaded: LoadedObjects;
+  readonly #libbpf: Libbpf;
+  readonly #links = new Map<string, Link>();
+
+  constructor(options: DataPlaneOptions) {
+    this.#options = options;
+    this.#libbpf = openLibbpf();
+    ensureBpffs(options.bpfFsPath);
+    this.cgroup = options.cgroup2Path ?? findCgroup2();
+    this.#loaded = this.#load();
+    for (const { map, reason } of this.#loaded.notReused) options.log.warn('map is made anew', { map, reason });
+    if (this.#loaded.reused.length > 0) options.log.info('adopted pinned maps', { maps: this.#loaded.reused.length });
+    this.maps = typedMaps(this.#loaded.maps, tableTypes);
+  }
+
+  /** Sockets that were accepted are observed where sock_ops can ask for the namespace; older kernels refuse the program. */
+  #load(): LoadedObjects {
+    const request = {
+      objects: mainObjects.map((name) => join(objectsDirectory, `${name}.bpf.o`)),
+      maxEntries: this.#options.mapSizes,
+      pinnedMaps: mapsDirectory(this.#options.bpfFsPath, schema),
+      settings: sizeFlags,
+    };
+    try {
+      return loadObjects(this.#libbpf, { ...request, constants: { km_observe_inbound: 1 } });
+    } catch (error) {
+      if (!(error instanceof KmError) || error.code !== 'KM4003' || !error.message.includes('km_sockops')) throw error;
+      this.#options.log.warn('this kernel cannot observe inbound connections (needs 5.15)');
+      return loadObjects(this.#libbpf, { ...request, constants: { km_observe_inbound: 0 } });
+    }
+  }
+
+  get eventMap() {
+    return this.#rawMap('km_event');
+  }
+
+  /** Pins the maps and puts the programs to work; those of an earlier daemon are switched in place, one by one. */
+  activate(): void {
+    const { bpfFsPath } = this.#options;
+    pinMaps(mapsDirectory(bpfFsPath, schema), this.#loaded.maps.values());
+    for (const name of cgroupPrograms) {
+      const program = this.#program(name);
+      const path = join(linksDirectory(bpfFsPath), name);
+      this.#links.set(
+        name,
+        ensureLink(path, program, () => attachCgroup(program, this.cgroup)),
+      );
+    }
+    for (const other of otherSchemas(bpfFsPath)) removeTree(join(bpfFsPath, other));
+  }
+
+  /** Names of the hooks that run now. */
+  hooks(): string[] {
+    return [...this.#links.keys()].sort();
+  }
+
+  /** The live connections, struct km_event by struct km_event. */
+  liveConnections(): Uint8Array {
+    return readIterator(this.#program('km_conn_iter'), { mapFd: this.#rawMap('km_conn').fd });
+  }
+
+  netnsCookie(path: string): bigint {
+    const cookie = netnsCookie(path, () => readCookieByProgram(this.#libbpf, objectsDirectory, findCgroup2()));
+    if (cookie === null) throw new KmError('KM4011', `${path}: the kernel does not tell the namespace's cookie`);
+    return cookie;
+  }
+
+  /** Gives up the file descriptors; what is pinned works on. */
+  close(): void {
+    for (const link of this.#links.values()) link.close();
+    this.#loaded.close();
+  }
+
+  #program(name: string): Program {
+    const program = this.#loaded.programs.get(name);
+    if (program === undefined) throw new KmError('KM4005', `no eBPF object has a program ${name}`);
+    return program;
+  }
+
+  #rawMap(name: string) {
+    const map = this.#loaded.maps.get(name);
+    if (map === undefined) throw new KmError('KM4005', `no eBPF object has a map ${name}`);
+    return map;
+  }
+}
+
+const directoriesOf = (path: string): string[] =>
+  readdirSync(path, { withFileTypes: true })
+    .filter((entry) => entry.isDirectory())
+    .map((entry) => entry.name);
+
+const otherSchemas = (bpfFsPath: string): string[] =>
+  existsSync(bpfFsPath) ? directoriesOf(bpfFsPath).filter((name) => name !== schema && name !== 'links') : [];
+
+/** Detaches and unpins everything under `bpfFsPath`. Returns what was there, one line each. */
+export function removeDataPlane(bpfFsPath: string): string[] {
+  if (!existsSync(bpfFsPath)) return [];
+  const removed: string[] = [];
+  const links = linksDirectory(bpfFsPath);
+  for (const name of listPins(links)) {
+    const link = openLink(join(links, name));
+    link?.detach();
+    link?.close();
+    removed.push(`hook ${name}`);
+  }
+  for (const directory of directoriesOf(bpfFsPath)) {
+    if (directory !== 'links') removed.push(`maps ${directory}`);
+    removeTree(join(bpfFsPath, directory));
+  }
+  try {
+    rmdirSync(bpfFsPath);
+  } catch (cause) {
+    throw new KmError('KM4008', `${bpfFsPath} holds something that kmesh did not pin`, { cause });
+  }
+  return removed;
+}

@@ -1,0 +1,138 @@
+/** What the daemon can be told: flags, their defaults, and the sizes of the kernel's tables. */
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type Format, isLevel, type Level, levels } from '../base/log.ts';
+
+export interface Settings {
+  /** Directory of YAML and JSON objects. */
+  readonly config: string | null;
+  readonly mode: 'kernel-native' | 'dual-engine';
+  readonly bpfFsPath: string;
+  /** Null: found by file-system type. */
+  readonly cgroup2Path: string | null;
+  readonly adminAddress: string;
+  readonly metricsAddress: string;
+  readonly monitoring: boolean;
+  readonly accessLog: 'off' | Format;
+  readonly kmeshMetricNames: boolean;
+  readonly logLevel: Level;
+  readonly logFormat: Format;
+  readonly nodeName: string;
+  /** Entries of kernel maps by name. */
+  readonly mapSizes: Readonly<Record<string, number>>;
+}
+
+interface Size {
+  readonly map: string;
+  readonly flag: string;
+  readonly entries: number;
+  readonly what: string;
+}
+
+/** Every table that has a size, with its flag; the defaults hold 10 000 services of 10 endpoints and more. */
+export const sizes: readonly Size[] = [
+  { map: 'km_listener', flag: '--max-listeners', entries: 131072, what: 'addresses:ports that are served' },
+  { map: 'km_cluster', flag: '--max-clusters', entries: 131072, what: 'clusters (a service port and address family)' },
+  { map: 'km_endpoint', flag: '--max-endpoints', entries: 524288, what: 'endpoints of all clusters' },
+  { map: 'km_slot', flag: '--max-slots', entries: 1048576, what: 'slots: endpoints, and steps of weighted sequences' },
+  { map: 'km_enrolment', flag: '--max-enrolled', entries: 16384, what: 'enrolled network namespaces' },
+  { map: 'km_workload_address', flag: '--max-workload-addresses', entries: 262144, what: 'addresses of workloads' },
+  { map: 'km_traffic', flag: '--max-traffic', entries: 262144, what: 'pairs of workloads in the metrics' },
+  { map: 'km_affinity', flag: '--max-affinity', entries: 65536, what: 'clients kept on an endpoint (oldest go)' },
+  { map: 'km_udp_reply', flag: '--max-udp-replies', entries: 65536, what: 'awaited datagram answers (oldest go)' },
+  { map: 'km_event', flag: '--event-buffer', entries: 1048576, what: 'bytes of the access log buffer (power of two)' },
+];
+
+/** Tables that are as large as another one. */
+const sameSize: Readonly<Record<string, string>> = {
+  km_cluster_stats: 'km_cluster',
+  km_endpoint_stats: 'km_endpoint',
+};
+
+/** Map name → flag, for messages. */
+export const sizeFlags: Readonly<Record<string, string>> = Object.fromEntries([
+  ...sizes.map((s) => [s.map, s.flag]),
+  ...Object.entries(sameSize).map(([map, as]) => [map, sizes.find((s) => s.map === as)?.flag ?? '']),
+]);
+
+function positiveInteger(text: string): number {
+  const n = Number(text);
+  if (!/^[0-9]+$/.test(text) || n < 1 || n > 2 ** 31)
+    throw new InvalidArgumentError('a whole number from 1 is expected');
+  return n;
+}
+
+/** A power of two of at least a page, as the kernel wants its ring buffers. */
+function bufferSize(text: string): number {
+  const n = positiveInteger(text);
+  if (n < 4096 || (n & (n - 1)) !== 0) throw new InvalidArgumentError('a power of two from 4096 is expected');
+  return n;
+}
+
+function boolean(text: string): boolean {
+  if (text === 'true') return true;
+  if (text === 'false') return false;
+  throw new InvalidArgumentError('true or false is expected');
+}
+
+function level(text: string): Level {
+  if (!isLevel(text)) throw new InvalidArgumentError(`one of ${levels.join(', ')} is expected`);
+  return text;
+}
+
+const camel = (flag: string): string => flag.slice(2).replace(/-([a-z])/g, (_, c: string) => c.toUpperCase());
+
+/** Adds the flags of running the daemon to a command. */
+export function addFlags(command: Command, hostname: string): Command {
+  command
+    .option('--config <dir>', 'directory of YAML and JSON objects, watched')
+    .addOption(
+      new Option('--mode <mode>', 'which of Kmesh’s two modes')
+        .choices(['dual-engine', 'kernel-native'])
+        .default('dual-engine'),
+    )
+    .option('--bpf-fs-path <dir>', 'where programs and maps are pinned (BPF file system)', '/sys/fs/bpf/kmesh')
+    .option('--cgroup2-path <dir>', 'cgroup v2 under which sockets are steered (default: its root)')
+    .option('--admin-address <host:port>', 'admin API', 'localhost:15200')
+    .option('--metrics-address <host:port>', 'Prometheus metrics', '[::]:15020')
+    .option('--monitoring <bool>', 'count connections and bytes in the kernel', boolean, true)
+    .addOption(
+      new Option('--access-log <format>', 'one line a connection on stdout')
+        .choices(['off', 'text', 'json'])
+        .default('off'),
+    )
+    .option('--kmesh-metric-names <bool>', 'Kmesh’s metric names beside Istio’s', boolean, true)
+    .option('--log-level <level>', levels.join(', '), level, 'info')
+    .addOption(new Option('--log-format <format>', 'log on stderr').choices(['text', 'json']).default('text'))
+    .option('--node-name <name>', 'node label of metrics', process.env['NODE_NAME'] ?? hostname);
+  for (const s of sizes) {
+    const parse = s.map === 'km_event' ? bufferSize : positiveInteger;
+    command.option(`${s.flag} <n>`, s.what, parse, s.entries);
+  }
+  return command;
+}
+
+/** The settings that a parsed command holds. */
+export function settingsOf(options: Readonly<Record<string, unknown>>): Settings {
+  const text = (name: string): string => String(options[name]);
+  const entries = new Map(sizes.map((s) => [s.map, Number(options[camel(s.flag)])]));
+  for (const [map, as] of Object.entries(sameSize)) entries.set(map, entries.get(as) ?? 1);
+  return {
+    config: options['config'] === undefined ? null : text('config'),
+    mode: text('mode') === 'kernel-native' ? 'kernel-native' : 'dual-engine',
+    bpfFsPath: text('bpfFsPath'),
+    cgroup2Path: options['cgroup2Path'] === undefined ? null : text('cgroup2Path'),
+    adminAddress: text('adminAddress'),
+    metricsAddress: text('metricsAddress'),
+    monitoring: options['monitoring'] === true,
+    accessLog: accessLogOf(text('accessLog')),
+    kmeshMetricNames: options['kmeshMetricNames'] === true,
+    logLevel: level(text('logLevel')),
+    logFormat: text('logFormat') === 'json' ? 'json' : 'text',
+    nodeName: text('nodeName'),
+    mapSizes: Object.fromEntries(entries),
+  };
+}
+
+function accessLogOf(value: string): 'off' | Format {
+  return value === 'json' || value === 'text' ? value : 'off';
+}

@@ -1,0 +1,125 @@
+/** The kernel's counters and events, read for metrics, lists and the access log. */
+import type { MapItem } from '../api/types.ts';
+import { type KmEvent, kmCounter, kmEvent } from '../kernel/gen/layout.gen.ts';
+import type { KernelMap } from '../kernel/map.ts';
+import { mapTypeName } from '../kernel/maptype.ts';
+import { RingBuffer } from '../kernel/ringbuf.ts';
+import { type AccessLogFormat, accessLogLine } from '../probe/access-log.ts';
+import { systemClock } from '../probe/clock.ts';
+import { decodeEvents } from '../probe/connections.ts';
+import type { Names } from '../probe/names.ts';
+import { Traffic, type TrafficRow } from '../probe/traffic.ts';
+import type { DataPlane } from './data-plane.ts';
+import { sizeFlags } from './settings.ts';
+
+/** The kernel wakes nobody for an event; this is how long an access-log line waits at most. */
+const drainEveryMs = 100;
+/** Events in one go, so that the admin API is answered in between. */
+const drainBudget = 5000;
+
+export class Telemetry {
+  readonly #plane: DataPlane;
+  readonly #names: Names;
+  readonly #write: (line: string) => void;
+  readonly #traffic = new Traffic();
+  readonly #ring: RingBuffer;
+  #format: AccessLogFormat = 'text';
+  #timer: NodeJS.Timeout | null = null;
+
+  constructor(plane: DataPlane, names: Names, write: (line: string) => void) {
+    this.#plane = plane;
+    this.#names = names;
+    this.#write = write;
+    this.#ring = new RingBuffer(plane.eventMap);
+  }
+
+  setAccessLog(enable: boolean, format?: AccessLogFormat): void {
+    this.#format = format ?? this.#format;
+    this.#configure({ accessLog: enable ? 1 : 0 });
+    if (enable) this.#timer ??= setInterval(() => this.drain(), drainEveryMs);
+    else if (this.#timer !== null) {
+      clearInterval(this.#timer);
+      this.#timer = null;
+      this.drain();
+    }
+  }
+
+  get accessLog(): boolean {
+    return this.#plane.maps.km_config.get(0)?.accessLog === 1;
+  }
+
+  setMonitoring(enable: boolean): void {
+    this.#configure({ monitoring: enable ? 1 : 0 });
+  }
+
+  drain(): void {
+    const lines: string[] = [];
+    this.#ring.drain((view, offset) => {
+      lines.push(accessLogLine(kmEvent.decode(view, offset), this.#names, systemClock, this.#format));
+    }, drainBudget);
+    if (lines.length > 0) this.#write(lines.join(''));
+  }
+
+  live(): KmEvent[] {
+    return decodeEvents(this.#plane.liveConnections());
+  }
+
+  traffic(): readonly TrafficRow[] {
+    return this.#traffic.rows([...this.#plane.maps.km_traffic.entries()], this.live());
+  }
+
+  /** Rows of workloads and services that nobody knows any more are deleted, so that the table does not fill with them. */
+  pruneTraffic(): void {
+    this.#names.prune();
+    const known = (id: bigint): boolean => id === 0n || this.#names.workload(id) !== undefined;
+    const dead = [...this.#plane.maps.km_traffic.entries()].filter(
+      ([k]) =>
+        !known(k.source) || !known(k.destination) || (k.cluster !== 0n && this.#names.cluster(k.cluster) === undefined),
+    );
+    this.#plane.maps.km_traffic.deleteAll(dead.map(([key]) => key));
+  }
+
+  counters(): Record<string, number> {
+    const values = Object.entries(kmCounter).filter(([name]) => name !== 'MAX');
+    return Object.fromEntries(
+      values.map(([name, index]) => [name.toLowerCase(), Number(this.#plane.maps.km_counters.getSum(index) ?? 0n)]),
+    );
+  }
+
+  maps(): MapItem[] {
+    const tables: KernelMap<never, never>[] = Object.values(this.#plane.maps) as KernelMap<never, never>[];
+    return tables
+      .filter((map) => map.info.name !== 'km_config' && map.info.name !== 'km_counters')
+      .map((map) => this.#item(map, map.info.name === 'km_slot' ? this.#slotsInUse() : map.count()))
+      .concat(this.#item(this.#plane.eventMap, this.#ring.fill()))
+      .sort((a, b) => (a.name < b.name ? -1 : 1));
+  }
+
+  close(): void {
+    if (this.#timer !== null) clearInterval(this.#timer);
+    this.#timer = null;
+    this.#ring.close();
+  }
+
+  #slotsInUse(): number {
+    let slots = 0;
+    for (const [, cluster] of this.#plane.maps.km_cluster.entries()) slots += cluster.slots;
+    return slots;
+  }
+
+  #item(map: Pick<KernelMap<never, never>, 'info' | 'memoryBytes'>, entries: number): MapItem {
+    return {
+      name: map.info.name,
+      type: mapTypeName(map.info.type),
+      entries,
+      maxEntries: map.info.maxEntries,
+      setting: sizeFlags[map.info.name] ?? null,
+      memoryBytes: map.memoryBytes(),
+    };
+  }
+
+  #configure(change: Partial<{ accessLog: number; monitoring: number }>): void {
+    const now = this.#plane.maps.km_config.get(0) ?? { accessLog: 0, monitoring: 0 };
+    this.#plane.maps.km_config.set(0, { ...now, ...change });
+  }
+}

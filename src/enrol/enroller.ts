@@ -1,0 +1,105 @@
+/**
+ * Puts workloads under the mesh: finds the network namespace of each workload that its labels enrol and writes the
+ * namespace's cookie into the kernel's gate. A namespace that is not there yet, or was made anew under the same path, is
+ * found when {@link Enroller.sync} runs next.
+ */
+import type { Logger } from '../base/log.ts';
+import { workloadId } from '../compile/service.ts';
+import type { KmEnrolment } from '../kernel/gen/layout.gen.ts';
+import type { Workload } from '../model/types.ts';
+import type { Table } from '../publish/tables.ts';
+
+/** Network namespaces by path, as src/kernel/netns.ts reaches them. */
+export interface NetnsAccess {
+  /** Changes when another namespace is behind the path; null when there is none. */
+  identity(path: string): string | null;
+  cookie(path: string): bigint;
+}
+
+interface Known {
+  readonly identity: string;
+  readonly cookie: bigint;
+}
+
+export type EnrolTable = Pick<Table<bigint, KmEnrolment>, 'entries' | 'write' | 'remove'>;
+
+export class Enroller {
+  readonly #table: EnrolTable;
+  readonly #netns: NetnsAccess;
+  readonly #log: Logger;
+  /** What the kernel holds: cookie → workload id. */
+  #held: Map<bigint, bigint> | null = null;
+  readonly #known = new Map<string, Known>();
+  readonly #state = new Map<string, string>();
+
+  constructor(table: EnrolTable, netns: NetnsAccess, log: Logger) {
+    this.#table = table;
+    this.#netns = netns;
+    this.#log = log;
+  }
+
+  /** `enrolled`, `not enrolled`, or `pending: REASON`. */
+  state(uid: string): string {
+    return this.#state.get(uid) ?? 'not enrolled';
+  }
+
+  get enrolled(): number {
+    return this.#held?.size ?? 0;
+  }
+
+  /** Makes the kernel's gate what the workloads say. Cheap when nothing changed. */
+  sync(workloads: Iterable<Workload>): void {
+    this.#held ??= new Map([...this.#table.entries()].map(([cookie, e]) => [cookie, e.workload]));
+    const held = this.#held;
+    const wanted = new Map<bigint, bigint>();
+    const states = new Map<string, string>();
+    for (const w of workloads) {
+      if (!w.enrolled) continue;
+      const found = this.#find(w);
+      states.set(w.uid, typeof found === 'bigint' ? 'enrolled' : `pending: ${found}`);
+      if (typeof found === 'bigint') wanted.set(found, workloadId(w.uid));
+    }
+    const added = [...wanted].filter(([cookie, workload]) => held.get(cookie) !== workload);
+    const gone = [...held.keys()].filter((cookie) => !wanted.has(cookie));
+    this.#table.write(
+      added.map(([cookie, workload]) => [cookie, { workload }] as const),
+      'any',
+    );
+    this.#table.remove(gone);
+    this.#held = wanted;
+    this.#report(states);
+  }
+
+  /** The cookie, or why there is none. */
+  #find(w: Workload): bigint | string {
+    if (w.netns === undefined) return 'no network namespace is known (annotation kmesh.net/netns)';
+    const identity = this.#netns.identity(w.netns);
+    if (identity === null) {
+      this.#known.delete(w.netns);
+      return `network namespace ${w.netns} does not exist`;
+    }
+    const known = this.#known.get(w.netns);
+    if (known?.identity === identity) return known.cookie;
+    try {
+      const cookie = this.#netns.cookie(w.netns);
+      this.#known.set(w.netns, { identity, cookie });
+      return cookie;
+    } catch (error) {
+      return error instanceof Error ? error.message : String(error);
+    }
+  }
+
+  #report(states: ReadonlyMap<string, string>): void {
+    for (const [uid, state] of states) {
+      if (this.#state.get(uid) === state) continue;
+      if (state === 'enrolled') this.#log.info('workload enrolled', { workload: uid });
+      else
+        this.#log.warn('workload cannot be enrolled yet', { workload: uid, reason: state.slice('pending: '.length) });
+    }
+    for (const uid of this.#state.keys()) {
+      if (!states.has(uid)) this.#log.info('workload left the mesh', { workload: uid });
+    }
+    this.#state.clear();
+    for (const [uid, state] of states) this.#state.set(uid, state);
+  }
+}

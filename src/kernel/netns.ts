@@ -1,0 +1,76 @@
+import { closeSync, openSync, statSync } from 'node:fs';
+import { networkInterfaces } from 'node:os';
+import { KmError } from '../base/errors.ts';
+import { close, errnoName, getsockopt64, setns, socket } from './syscall.ts';
+
+const cloneNewnet = 0x40000000;
+
+/**
+ * Runs `action` with this thread inside the network namespace of `path`, then goes back. Only for synchronous actions:
+ * what they begin and others finish (promises, file reads by callback, DNS) would run elsewhere, so a returned promise
+ * is a TypeError. KM4011 when the namespace cannot be entered. When the way back fails the process ends: everything that
+ * it did from then on would be in the wrong network.
+ */
+export function withNetns<T>(path: string, action: () => T extends PromiseLike<unknown> ? never : T): T {
+  const target = openNetns(path);
+  const home = openNetns('/proc/thread-self/ns/net');
+  try {
+    const entered = setns(target, cloneNewnet);
+    if (entered < 0) throw new KmError('KM4011', `${path}: ${errnoName(entered)}`);
+    try {
+      const result = action();
+      if (result instanceof Promise) throw new TypeError('withNetns: the action must be synchronous');
+      return result;
+    } finally {
+      if (setns(home, cloneNewnet) < 0) process.abort();
+    }
+  } finally {
+    closeSync(target);
+    closeSync(home);
+  }
+}
+
+/**
+ * The kernel's number of the calling thread's namespace, as bpf_get_netns_cookie() gives it; never reused while the
+ * machine runs. Null before Linux 5.14, which cannot tell it to user space.
+ */
+export function netnsCookieBySocketOption(): bigint | null {
+  const [afUnix, sockDgramCloexec, solSocket, soNetnsCookie] = [1, 2 | 0o2000000, 1, 71];
+  const fd = socket(afUnix, sockDgramCloexec, 0);
+  if (fd < 0) return null;
+  const cookie = getsockopt64(fd, solSocket, soNetnsCookie);
+  close(fd);
+  return typeof cookie === 'bigint' ? cookie : null;
+}
+
+/** The cookie of the namespace of `path`. `fallback` runs inside it where the kernel has no socket option. KM4011. */
+export function netnsCookie(path: string, fallback: () => bigint | null = () => null): bigint | null {
+  return withNetns<bigint | null>(path, () => netnsCookieBySocketOption() ?? fallback());
+}
+
+/** Addresses of global scope inside the namespace, canonical text, in the order of its devices. KM4011. */
+export function netnsAddresses(path: string): string[] {
+  const devices = withNetns<ReturnType<typeof networkInterfaces>>(path, networkInterfaces);
+  return Object.values(devices)
+    .flatMap((addresses) => addresses ?? [])
+    .filter(({ internal, address }) => !internal && !/^(fe[89ab]|169\.254\.)/i.test(address))
+    .map(({ address }) => address);
+}
+
+/** `DEVICE:INODE` of a namespace's file: equal for two paths of one namespace. KM4011. */
+export function netnsId(path: string): string {
+  try {
+    const { dev, ino } = statSync(path, { bigint: true });
+    return `${dev}:${ino}`;
+  } catch (cause) {
+    throw new KmError('KM4011', `${path}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+  }
+}
+
+function openNetns(path: string): number {
+  try {
+    return openSync(path, 'r');
+  } catch (cause) {
+    throw new KmError('KM4011', `${path}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+  }
+}

@@ -1,0 +1,127 @@
+/** The mesh and what the kernel counted of it, as the admin API lists them. */
+import type { EndpointItem, ListenerItem, ServiceItem, WorkloadItem } from '../api/types.ts';
+import { addressFamily, addressToWords } from '../base/address.ts';
+import { clusterId, endpointId } from '../compile/service.ts';
+import type { KmClusterStats, KmEndpointStats, KmEvent } from '../kernel/gen/layout.gen.ts';
+import { clusterName, type Mesh, type Origin, type Service } from '../model/types.ts';
+
+const place = (origin: Origin): string => `${origin.file}:${origin.line}`;
+
+const byName = <T extends { readonly namespace: string; readonly name: string }>(a: T, b: T): number =>
+  a.namespace === b.namespace ? compare(a.name, b.name) : compare(a.namespace, b.namespace);
+
+const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
+
+export function workloadItems(mesh: Mesh, state: (uid: string) => string): WorkloadItem[] {
+  return [...mesh.workloads.values()].sort(byName).map((w) => ({
+    namespace: w.namespace,
+    name: w.name,
+    kind: w.kind,
+    addresses: w.addresses,
+    serviceAccount: w.serviceAccount,
+    node: w.node ?? null,
+    ready: w.ready,
+    mesh: state(w.uid),
+    netns: w.netns ?? null,
+    labels: w.labels,
+    origin: place(w.origin),
+  }));
+}
+
+export function serviceItems(mesh: Mesh): ServiceItem[] {
+  return [...mesh.services.values()].sort(byName).map((s) => ({
+    namespace: s.namespace,
+    name: s.name,
+    kind: s.kind,
+    hostname: s.hostname,
+    addresses: s.addresses,
+    ports: s.ports.map((p) => ({
+      name: p.name,
+      port: p.port,
+      protocol: p.protocol,
+      cluster: clusterName(s, p),
+      endpoints: p.endpoints.length,
+      unready: p.unready,
+    })),
+    policy: s.policy,
+    affinitySeconds: s.affinitySeconds,
+    origin: place(s.origin),
+  }));
+}
+
+const families = (s: Service): (4 | 6)[] => [...new Set(s.addresses.map(addressFamily))];
+
+/** Endpoints of services that have a listener, with the kernel's counters; live connections add their bytes so far. */
+export function endpointItems(
+  mesh: Mesh,
+  stats: (endpoint: bigint) => KmEndpointStats | undefined,
+  live: readonly KmEvent[],
+): EndpointItem[] {
+  const carried = new Map<string, { sent: number; received: number; retransmits: number }>();
+  for (const event of live) {
+    const key = liveKey(event.cluster, event.realAddr, event.realPort);
+    const sum = carried.get(key) ?? { sent: 0, received: 0, retransmits: 0 };
+    sum.sent += Number(event.sentBytes);
+    sum.received += Number(event.receivedBytes);
+    sum.retransmits += event.retransmits;
+    carried.set(key, sum);
+  }
+  const items: EndpointItem[] = [];
+  for (const s of [...mesh.services.values()].sort(byName)) {
+    const served = families(s);
+    for (const p of s.ports) {
+      for (const e of p.endpoints) {
+        const family = addressFamily(e.address);
+        if (served.length > 0 && !served.includes(family)) continue;
+        const cluster = clusterId(s, p, family);
+        const counted = stats(endpointId(cluster, e));
+        const more = carried.get(liveKey(cluster, addressToWords(e.address), e.port));
+        items.push({
+          namespace: s.namespace,
+          service: s.name,
+          cluster: clusterName(s, p),
+          address: e.address,
+          port: e.port,
+          protocol: p.protocol,
+          weight: e.weight,
+          workload: e.workload === undefined ? null : (mesh.workloads.get(e.workload)?.name ?? e.workload),
+          connectionsOpened: Number(counted?.opened ?? 0n),
+          // UDP has no close: its connected sockets are counted when they are opened.
+          connectionsActive: p.protocol === 'UDP' ? 0 : Number((counted?.opened ?? 0n) - (counted?.closed ?? 0n)),
+          connectionsFailed: Number(counted?.failed ?? 0n),
+          sentBytes: Number(counted?.sentBytes ?? 0n) + (more?.sent ?? 0),
+          receivedBytes: Number(counted?.receivedBytes ?? 0n) + (more?.received ?? 0),
+          retransmits: Number(counted?.retransmits ?? 0n) + (more?.retransmits ?? 0),
+          srttUs: counted === undefined || counted.srttUs === 0 ? null : counted.srttUs,
+        });
+      }
+    }
+  }
+  return items;
+}
+
+const liveKey = (cluster: bigint, addr: readonly number[], port: number): string =>
+  `${cluster} ${addr.join('.')} ${port}`;
+
+export function listenerItems(mesh: Mesh, stats: (cluster: bigint) => KmClusterStats | undefined): ListenerItem[] {
+  const items: ListenerItem[] = [];
+  for (const s of [...mesh.services.values()].sort(byName)) {
+    for (const p of s.ports) {
+      for (const address of s.addresses) {
+        const family = addressFamily(address);
+        items.push({
+          namespace: s.namespace,
+          service: s.name,
+          address,
+          port: p.port,
+          protocol: p.protocol,
+          cluster: clusterName(s, p),
+          policy: s.policy,
+          endpoints: p.endpoints.filter((e) => addressFamily(e.address) === family).length,
+          refused: Number(stats(clusterId(s, p, family))?.refused ?? 0n),
+        });
+      }
+    }
+  }
+  return items;
+}

@@ -1,0 +1,92 @@
+/**
+ * What the kernel's ids mean. Names of what was removed are kept for a while, since connections outlive the pods and
+ * services that they went to.
+ */
+import { clusterId, workloadId } from '../compile/service.ts';
+import type { Mesh, MeshDelta, Service, ServicePort, Workload } from '../model/types.ts';
+
+export interface ClusterName {
+  readonly service: Service;
+  readonly port: ServicePort;
+}
+
+interface Entry<T> {
+  value: T;
+  /** Milliseconds since start when it was removed; null while it exists. */
+  removed: number | null;
+}
+
+export const keepRemovedMs = 10 * 60 * 1000;
+
+export class Names {
+  readonly #workloads = new Map<bigint, Entry<Workload>>();
+  readonly #clusters = new Map<bigint, Entry<ClusterName>>();
+  readonly #byUid = new Map<string, bigint>();
+  readonly #byService = new Map<string, readonly bigint[]>();
+  readonly #byAddress = new Map<string, Workload>();
+  readonly #now: () => number;
+
+  constructor(now: () => number) {
+    this.#now = now;
+  }
+
+  workload(id: bigint): Workload | undefined {
+    return this.#workloads.get(id)?.value;
+  }
+
+  cluster(id: bigint): ClusterName | undefined {
+    return this.#clusters.get(id)?.value;
+  }
+
+  workloadAt(address: string): Workload | undefined {
+    return this.#byAddress.get(address);
+  }
+
+  /** Takes over what changed in the mesh. */
+  update(mesh: Mesh, delta: MeshDelta): void {
+    for (const uid of delta.workloads) this.#updateWorkload(uid, mesh.workloads.get(uid));
+    for (const key of delta.services) this.#updateService(key, mesh.services.get(key));
+  }
+
+  /** Forgets what was removed long ago. */
+  prune(): void {
+    const limit = this.#now() - keepRemovedMs;
+    for (const map of [this.#workloads, this.#clusters]) {
+      for (const [id, entry] of map) if (entry.removed !== null && entry.removed < limit) map.delete(id);
+    }
+  }
+
+  #updateWorkload(uid: string, workload: Workload | undefined): void {
+    const id = this.#byUid.get(uid) ?? workloadId(uid);
+    for (const address of this.#workloads.get(id)?.value.addresses ?? []) {
+      if (this.#byAddress.get(address)?.uid === uid) this.#byAddress.delete(address);
+    }
+    if (workload === undefined) {
+      const entry = this.#workloads.get(id);
+      if (entry !== undefined) entry.removed = this.#now();
+      this.#byUid.delete(uid);
+      return;
+    }
+    this.#byUid.set(uid, id);
+    this.#workloads.set(id, { value: workload, removed: null });
+    if (!workload.hostNetwork) for (const address of workload.addresses) this.#byAddress.set(address, workload);
+  }
+
+  #updateService(key: string, service: Service | undefined): void {
+    for (const id of this.#byService.get(key) ?? []) {
+      const entry = this.#clusters.get(id);
+      if (entry !== undefined) entry.removed = this.#now();
+    }
+    this.#byService.delete(key);
+    if (service === undefined) return;
+    const ids: bigint[] = [];
+    for (const port of service.ports) {
+      for (const family of [4, 6] as const) {
+        const id = clusterId(service, port, family);
+        this.#clusters.set(id, { value: { service, port }, removed: null });
+        ids.push(id);
+      }
+    }
+    this.#byService.set(key, ids);
+  }
+}
