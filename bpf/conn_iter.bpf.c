@@ -41,7 +41,7 @@ int km_conn_iter(struct bpf_iter__bpf_sk_storage_map *ctx)
 	event.destination = conn->destination;
 	event.cluster = conn->cluster;
 	event.sent_bytes = tcp->bytes_acked - conn->acked_base;
-	event.received_bytes = tcp->bytes_received;
+	event.received_bytes = km_bytes_received(tcp);
 	km_addr_copy(event.asked_addr, conn->asked_addr);
 	km_addr_copy(event.real_addr, conn->real_addr);
 	event.asked_port = conn->asked_port;

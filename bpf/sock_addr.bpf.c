@@ -34,7 +34,7 @@ static __always_inline struct km_enrolment *km_enrolled(struct bpf_sock_addr *ct
  * only fail with EPERM, so a connection is sent to port 0 of the loopback address instead, where nothing can
  * listen.
  */
-static __always_inline int km_refuse(struct bpf_sock_addr *ctx, bool connecting)
+static __always_inline int km_refuse(struct bpf_sock_addr *ctx, bool connecting, bool ip6)
 {
 	if (bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_set_retval)) {
 		bpf_set_retval(-ECONNREFUSED);
@@ -43,7 +43,7 @@ static __always_inline int km_refuse(struct bpf_sock_addr *ctx, bool connecting)
 	if (!connecting)
 		return KM_DENY;
 	ctx->user_port = 0;
-	if (ctx->family == KM_AF_INET) {
+	if (!ip6) { /* a constant: 5.10 refuses a connect4 program that only holds a write of user_ip6 */
 		ctx->user_ip4 = bpf_htonl(0x7f000001);
 	} else {
 		ctx->user_ip6[0] = 0;
@@ -145,7 +145,7 @@ int km_connect4(struct bpf_sock_addr *ctx)
 	conn.asked_port = (__be16)ctx->user_port;
 	verdict = km_connect(ctx, &conn);
 	if (verdict == KM_VERDICT_REFUSE)
-		return km_refuse(ctx, true);
+		return km_refuse(ctx, true, false);
 	if (verdict == KM_VERDICT_REWRITE) {
 		ctx->user_ip4 = conn.real_addr[3];
 		ctx->user_port = conn.real_port;
@@ -166,7 +166,7 @@ int km_connect6(struct bpf_sock_addr *ctx)
 	conn.asked_port = (__be16)ctx->user_port;
 	verdict = km_connect(ctx, &conn);
 	if (verdict == KM_VERDICT_REFUSE)
-		return km_refuse(ctx, true);
+		return km_refuse(ctx, true, true);
 	if (verdict == KM_VERDICT_REWRITE) {
 		ctx->user_ip6[0] = conn.real_addr[0];
 		ctx->user_ip6[1] = conn.real_addr[1];
@@ -228,7 +228,7 @@ int km_sendmsg4(struct bpf_sock_addr *ctx)
 	conn.asked_port = (__be16)ctx->user_port;
 	verdict = km_sendmsg(ctx, &conn);
 	if (verdict == KM_VERDICT_REFUSE)
-		return km_refuse(ctx, false);
+		return km_refuse(ctx, false, false);
 	if (verdict == KM_VERDICT_REWRITE) {
 		ctx->user_ip4 = conn.real_addr[3];
 		ctx->user_port = conn.real_port;
@@ -249,7 +249,7 @@ int km_sendmsg6(struct bpf_sock_addr *ctx)
 	conn.asked_port = (__be16)ctx->user_port;
 	verdict = km_sendmsg(ctx, &conn);
 	if (verdict == KM_VERDICT_REFUSE)
-		return km_refuse(ctx, false);
+		return km_refuse(ctx, false, false);
 	if (verdict == KM_VERDICT_REWRITE) {
 		ctx->user_ip6[0] = conn.real_addr[0];
 		ctx->user_ip6[1] = conn.real_addr[1];

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
 /* The life of an enrolled workload's TCP connection, counted when it opens and when it closes; nothing in
  * between. */
+#include "km_kernel.h"
 #include "km_observe.h"
 #include "km_workload.h"
 #include <linux/in.h>
@@ -56,13 +57,15 @@ static __always_inline void km_opened(struct bpf_sock_ops *ctx, struct km_conn *
 		__sync_fetch_and_add(&stats->opened, 1);
 }
 
-static __always_inline void km_closed(struct bpf_sock_ops *ctx, struct km_conn *conn, __u32 last_state)
+static __always_inline void km_closed(struct bpf_sock_ops *ctx, struct bpf_sock *sk, struct km_conn *conn,
+				      __u32 last_state)
 {
+	struct tcp_sock *tcp = bpf_skc_to_tcp_sock(sk);
 	struct km_config *config = km_switches();
 	bool established = conn->flags & KM_CONN_ESTABLISHED;
 	__u64 now = bpf_ktime_get_ns();
 	__u64 duration_us = (now - conn->start_ns) / KM_NS_PER_US;
-	__u64 received = ctx->bytes_received;
+	__u64 received = tcp ? km_bytes_received(tcp) : 0;
 	__u64 sent = ctx->bytes_acked - conn->acked_base;
 	__u32 retransmits = ctx->total_retrans;
 	__u32 srtt_us = ctx->srtt_us >> 3;
@@ -173,7 +176,7 @@ int km_sockops(struct bpf_sock_ops *ctx)
 		break;
 	case BPF_SOCK_OPS_STATE_CB:
 		if (ctx->args[1] == BPF_TCP_CLOSE && !(conn->flags & KM_CONN_CLOSED))
-			km_closed(ctx, conn, ctx->args[0]);
+			km_closed(ctx, sk, conn, ctx->args[0]);
 		break;
 	}
 	return 1;

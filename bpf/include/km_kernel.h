@@ -8,6 +8,7 @@
 #define KM_KERNEL_H
 
 #include <linux/types.h>
+#include <stdbool.h>
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
@@ -24,6 +25,7 @@ struct sock_common {
 	__u16 skc_num;
 	unsigned short skc_family;
 	volatile unsigned char skc_state;
+	unsigned long skc_flags;
 	struct in6_addr skc_v6_daddr;
 	struct in6_addr skc_v6_rcv_saddr;
 };
@@ -54,5 +56,17 @@ struct bpf_iter__bpf_sk_storage_map {
 };
 
 #pragma clang attribute pop
+
+/* SOCK_DONE of enum sock_flags (include/net/sock.h): set by tcp_fin(), when the peer's FIN was received. */
+#define KM_SOCK_DONE (1UL << 1)
+
+/* Bytes that the peer sent: bytes_received counts its FIN as one. */
+static __always_inline __u64 km_bytes_received(struct tcp_sock *tcp)
+{
+	bool fin = ((struct sock *)tcp)->__sk_common.skc_flags & KM_SOCK_DONE;
+	__u64 received = tcp->bytes_received;
+
+	return received && fin ? received - 1 : received;
+}
 
 #endif

@@ -63,7 +63,7 @@ export class Controller {
 
   /** Looks at network namespaces again: pods without a status have their addresses from there. */
   refreshNamespaces(): void {
-    const delta = this.#parts.builder.refreshNetns();
+    const delta = this.#parts.builder.reevaluateNetns();
     if (delta.services.size + delta.workloads.size > 0) this.#take(delta);
     else this.#enrol();
   }

@@ -68,7 +68,7 @@ export async function startDaemon(
   telemetry.setMonitoring(settings.monitoring);
   telemetry.setAccessLog(settings.accessLog !== 'off', settings.accessLog === 'off' ? undefined : settings.accessLog);
   const enroller = new Enroller(tableOf(plane.maps.km_enrolment), netnsAccess(plane), log.logger('enrol'));
-  const builder = new MeshBuilder({ resolveNetns });
+  const builder = new MeshBuilder({ resolveNetns, locate: (origin, path) => source.locate(origin, path) });
   let starting: readonly string[] = ['the kernel programs are not attached yet'];
   const metrics = new Metrics({
     names,

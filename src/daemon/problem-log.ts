@@ -11,7 +11,7 @@ export class ProblemLog {
   }
 
   report(problems: readonly Problem[]): void {
-    const current = new Map(problems.map((p) => [`${p.code} ${problemLine(p)}`, p] as const));
+    const current = new Map<string, Problem>(problems.map((p) => [`${p.code} ${problemLine(p)}`, p]));
     for (const [line, p] of current) {
       if (this.#known.has(line)) continue;
       if (p.severity === 'warning') this.#log.warn(line);

@@ -28,9 +28,12 @@ export class BatchWriter<K, V> {
   run(pairs: readonly (readonly [K, V | null])[]): { readonly errno: number; readonly done: number } | null {
     if (!this.#works || pairs.length < 2) return null;
     const { keys, values } = this.#buffers(pairs.length);
-    for (const [i, [key, value]] of pairs.entries()) {
-      this.#key.encode(key, keys.view, i * this.#key.size);
-      if (this.#value !== null && value !== null) this.#value.encode(value, values.view, i * this.#value.size);
+    const [keyCodec, valueCodec] = [this.#key, this.#value];
+    let i = 0;
+    for (const [key, value] of pairs) {
+      keyCodec.encode(key, keys.view, i * keyCodec.size);
+      if (valueCodec !== null && value !== null) valueCodec.encode(value, values.view, i * valueCodec.size);
+      i++;
     }
     this.#attr.u64(field.keys, keys.address).u64(field.values, values.address).u32(field.count, pairs.length);
     const result = this.#attr.call(this.#command);

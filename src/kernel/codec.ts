@@ -113,9 +113,17 @@ export function array<T>(element: Codec<T>, length: number): Codec<readonly T[]>
     size: element.size * length,
     encode(value, view, offset) {
       if (value.length !== length) throw new RangeError(`${value.length} elements given, ${length} expected`);
-      for (const [i, item] of value.entries()) element.encode(item, view, offset + i * element.size);
+      let at = offset;
+      for (const item of value) {
+        element.encode(item, view, at);
+        at += element.size;
+      }
     },
-    decode: (view, offset) => Array.from({ length }, (_, i) => element.decode(view, offset + i * element.size)),
+    decode(view, offset) {
+      const out: T[] = [];
+      for (let i = 0; i < length; i++) out.push(element.decode(view, offset + i * element.size));
+      return out;
+    },
   };
 }
 

@@ -73,7 +73,6 @@ export function loadObjects(libbpf: Libbpf, request: LoadRequest): LoadedObjects
 interface OpenObject {
   readonly path: string;
   readonly pointer: Pointer;
-  readonly log: Memory;
   /** Memory that libbpf goes on reading while the object is open. */
   readonly keep: readonly unknown[];
 }
@@ -87,6 +86,8 @@ class Loader {
   readonly #reused: string[] = [];
   readonly #notReused: { map: string; reason: string }[] = [];
   readonly #pinned: ReadonlyMap<string, number>;
+  /** Where the kernel says why it refuses; only pages that it writes become real. */
+  readonly #log = allocate(logSize);
 
   constructor(libbpf: Libbpf, request: LoadRequest) {
     this.#libbpf = libbpf;
@@ -123,18 +124,17 @@ class Loader {
 
   #open(path: string): void {
     const bytes = readObject(path);
-    const log = allocate(logSize);
     // An object's name becomes a prefix of its .rodata map's name.
     const name = cString(basename(path).replace(/\..*$/, ''));
     // struct bpf_object_open_opts of libbpf 1.0; a size of 80 takes in kernel_log_level, 0: a log only of what failed.
     const options = allocate(80);
     options.view.setBigUint64(0, 80n, true);
     options.view.setBigUint64(8, name.address, true);
-    options.view.setBigUint64(56, log.address, true);
+    options.view.setBigUint64(56, this.#log.address, true);
     options.view.setBigUint64(64, BigInt(logSize), true);
     const { result, messages } = this.#libbpf.quietly(() => this.#libbpf.openMem(bytes, bytes.length, options.address));
     if (result === 0n) throw new KmError('KM4002', `${path}: ${lastMessage(messages)}`);
-    this.#objects.push({ path, pointer: result, log, keep: [bytes, name, options] });
+    this.#objects.push({ path, pointer: result, keep: [bytes, name, options] });
   }
 
   #checkNames(): void {
@@ -216,10 +216,11 @@ class Loader {
   }
 
   #load(object: OpenObject): void {
+    this.#log.bytes[0] = 0;
     const { result, messages } = this.#libbpf.quietly(() => this.#libbpf.load(object.pointer));
     if (result >= 0) return;
     const failed = /prog '([^']+)': (?:BPF program load failed|failed to load)/.exec(messages)?.[1];
-    const log = textOf(object.log);
+    const log = textOf(this.#log);
     const error = libbpfErrorName(result);
     if (failed !== undefined && log !== '') {
       throw new KmError('KM4003', `${describeRefusal(failed, basename(object.path), error, release(), log)}`);

@@ -38,9 +38,10 @@ export function pin(fd: number, path: string): void {
 export function replacePin(fd: number, path: string): void {
   makeDirectory(dirname(path));
   const temporary = `${path}-new`;
-  removeFile(temporary);
+  // Left by a process that died right here.
+  if (exists(temporary)) removeFile(temporary);
   pin(fd, temporary);
-  renameSync(temporary, path);
+  attempt(`pin ${path}`, () => renameSync(temporary, path));
 }
 
 /** A new file descriptor of what is pinned there, or null when the name does not exist. KM4008. */
@@ -75,8 +76,10 @@ export function pinMaps(directory: string, maps: Iterable<{ readonly name: strin
   removeTree(old);
   makeDirectory(fresh);
   for (const { name, fd } of maps) pin(fd, join(fresh, name));
-  if (exists(directory)) renameSync(directory, old);
-  renameSync(fresh, directory);
+  attempt(`pin ${directory}`, () => {
+    if (exists(directory)) renameSync(directory, old);
+    renameSync(fresh, directory);
+  });
   removeTree(old);
 }
 
@@ -98,7 +101,9 @@ export function openPinnedMaps(directory: string): ReadonlyMap<string, number> {
 
 /** Ends what a pinMaps() that was killed between its renames has begun: without a set in place the old one counts. */
 function recoverMaps(directory: string): void {
-  if (!exists(directory) && exists(`${directory}-old`)) renameSync(`${directory}-old`, directory);
+  if (!exists(directory) && exists(`${directory}-old`)) {
+    attempt(`recover ${directory}`, () => renameSync(`${directory}-old`, directory));
+  }
 }
 
 /** Unpins everything below a directory, and the directory. */
@@ -123,18 +128,17 @@ function entriesOf(directory: string) {
 const exists = (path: string): boolean => entriesOf(dirname(path)).some((entry) => entry.name === basename(path));
 
 function makeDirectory(path: string): void {
-  try {
-    mkdirSync(path, { recursive: true, mode: 0o700 });
-  } catch (cause) {
-    throw new KmError('KM4008', `${path}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
-  }
+  attempt(`make ${path}`, () => mkdirSync(path, { recursive: true, mode: 0o700 }));
 }
 
-function fsType(path: string): number {
+const fsType = (path: string): number => attempt(path, () => statfsSync(path).type >>> 0);
+
+/** Runs a file system call; its failure is KM4008. */
+function attempt<T>(what: string, action: () => T): T {
   try {
-    return statfsSync(path).type >>> 0;
+    return action();
   } catch (cause) {
-    throw new KmError('KM4008', `${path}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+    throw new KmError('KM4008', `${what}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
   }
 }
 

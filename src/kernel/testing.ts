@@ -1,8 +1,10 @@
 /** What the tests of this folder share. Not for the product. */
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, renameSync, statSync } from 'node:fs';
+import { mkdirSync, readFileSync, renameSync, rmdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { KmError } from '../base/errors.ts';
+import { findCgroup2 } from './cgroup.ts';
+import { ensureBpffs, removeTree } from './pin.ts';
 
 const root = join(import.meta.dirname, '../..');
 
@@ -58,4 +60,28 @@ export function testNamespace(suffix: string): { readonly name: string; readonly
       run('ip', 'netns', 'del', name);
     },
   };
+}
+
+/** A cgroup of this process's name. `enter` moves this process there; leaving the block moves it back and removes it. */
+export function testCgroup(suffix: string): { readonly path: string; enter(): void } & Disposable {
+  const top = findCgroup2();
+  const path = join(top, `km-test-${process.pid}-${suffix}`);
+  const home = /^0::(.*)$/m.exec(readFileSync('/proc/self/cgroup', 'utf8'))?.[1] ?? '/';
+  const move = (target: string) => writeFileSync(join(target, 'cgroup.procs'), String(process.pid));
+  mkdirSync(path);
+  return {
+    path,
+    enter: () => move(path),
+    [Symbol.dispose]: () => {
+      move(join(top, home));
+      rmdirSync(path);
+    },
+  };
+}
+
+/** A directory on bpffs of this process's name, gone at the end of the block with all its pins. */
+export function testPins(suffix: string): { readonly path: string } & Disposable {
+  const path = `/sys/fs/bpf/km-test-${process.pid}-${suffix}`;
+  ensureBpffs(path);
+  return { path, [Symbol.dispose]: () => removeTree(path) };
 }

@@ -13,6 +13,7 @@ import {
   type ScalarEvent,
   YAMLException,
 } from 'js-yaml';
+import type { FieldPath } from '../model/fieldpath.ts';
 
 /** YAML 1.2 core schema, where a date stays text, and merge keys, which kubectl also takes. */
 const schema = CORE_SCHEMA.withTags(mergeTag);
@@ -28,9 +29,6 @@ export interface DocumentText {
   /** 1-based line of the first content: not a marker, a comment or blank. */
   readonly contentLine: number;
 }
-
-/** Keys and indexes that lead from a document's root to a field. */
-export type FieldPath = readonly (string | number)[];
 
 /** Why a document could not be read. `line` counts from 1 within the document's text. */
 export interface SyntaxProblem {

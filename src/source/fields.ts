@@ -5,7 +5,7 @@
  * placeholder, since an object with an error is never used.
  */
 import type { ErrorCode } from '../base/errors.ts';
-import type { FieldPath } from './documents.ts';
+import { type FieldPath, fieldText } from '../model/fieldpath.ts';
 
 export interface Finding {
   readonly severity: 'error' | 'warning';
@@ -256,17 +256,6 @@ export function listed(words: readonly string[]): string {
 
 function quoteHint(value: unknown): string {
   return typeof value === 'number' || typeof value === 'boolean' ? ' (quote it)' : '';
-}
-
-/** `spec.ports[0].port`; an index of -1 is written `[]`. */
-export function fieldText(path: FieldPath): string {
-  let text = '';
-  for (const step of path) {
-    if (typeof step === 'number') text += step < 0 ? '[]' : `[${step}]`;
-    else if (/^[\w-]+$/.test(step)) text += text === '' ? step : `.${step}`;
-    else text += `[${JSON.stringify(step)}]`;
-  }
-  return text;
 }
 
 /**

@@ -6,13 +6,14 @@ import { type Dirent, readdirSync, readFileSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import type { SourceStatus } from '../api/types.ts';
 import { type ErrorCode, KmError } from '../base/errors.ts';
+import type { FieldPath } from '../model/fieldpath.ts';
 import type { ObjectChanges } from '../model/objects.ts';
 import { type Origin, type Problem, problemLine } from '../model/types.ts';
-import { type FieldPath, fieldLines } from './documents.ts';
+import { fieldLines } from './documents.ts';
 import { ConfigFile, maxFileBytes } from './file.ts';
+import type { Item } from './items.ts';
 import { listProblems } from './problems.ts';
 import { Registry } from './registry.ts';
-import type { Item } from './items.ts';
 import { DirectoryWatch } from './watch.ts';
 
 /** One settled change, and all problems that there are now. */

@@ -1,9 +1,10 @@
 /** A parsed document as objects: what it holds, and what is wrong with each. */
 import type { ErrorCode } from '../base/errors.ts';
+import { type FieldPath, fieldText } from '../model/fieldpath.ts';
 import type { KubeObject, ObjectKey } from '../model/objects.ts';
 import type { Origin } from '../model/types.ts';
-import { type DocumentText, type FieldPath, fieldLines, itemLines, type Parsed } from './documents.ts';
-import { Fields, type Finding, fieldText, isMap, shown } from './fields.ts';
+import { type DocumentText, fieldLines, itemLines, type Parsed } from './documents.ts';
+import { Fields, type Finding, isMap, shown } from './fields.ts';
 import { apiGroup, kindReaders, unsupportedReason } from './kinds/index.ts';
 import { type KindReader, readMetadata } from './kinds/kind.ts';
 

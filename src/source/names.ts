@@ -13,7 +13,9 @@ export function dnsLabelProblem(text: string): string {
 export function dnsNameProblem(text: string): string {
   if (text.length > 253) return `must have at most 253 characters, not ${text.length}`;
   const good = text.split('.').every((part) => label.test(part));
-  return good ? '' : "must be lower-case letters, digits, '-' and '.', with a letter or digit at both ends of every part";
+  return good
+    ? ''
+    : "must be lower-case letters, digits, '-' and '.', with a letter or digit at both ends of every part";
 }
 
 /** Why a text is no name of a container port (RFC 6335 5.1), or an empty text when it is one. */

@@ -1,7 +1,7 @@
 /** All problems of the files, in the order of file and line, with the repeated ones said once. */
 import { basename } from 'node:path';
+import type { FieldPath } from '../model/fieldpath.ts';
 import type { Origin, Problem } from '../model/types.ts';
-import type { FieldPath } from './documents.ts';
 import type { ConfigFile } from './file.ts';
 import type { Item, Note } from './items.ts';
 import type { Claim, Registry } from './registry.ts';
@@ -21,17 +21,17 @@ export function listProblems(
 ): { problems: readonly Problem[]; known: Set<string> } {
   const problems: Problem[] = [];
   const once = new Map<string, Once>();
+  const waiting = registry.waiting();
   for (const { name, file } of files) {
     if (file.problem !== null) problems.push(ofFile(file, registry.claims(name)));
-    const claims = new Map<Item, Claim>(registry.claims(name).map((claim) => [claim.item, claim]));
-    const hidden = registry.claims(name).some((claim) => claim.missing && claim.good !== null);
+    let claims: Map<Item, Claim> | null = null;
     for (const document of file.documents) {
       for (const item of document.items) {
+        if (item.notes.length === 0 && !waiting.has(item)) continue;
+        claims ??= new Map(registry.claims(name).map((one) => [one.item, one]));
         const claim = claims.get(item) ?? null;
         const holder = claim === null ? null : registry.holder(claim);
-        if (claim !== null && holder !== null && holder !== claim && !item.refused && item.object !== null) {
-          problems.push(ofDuplicate(item, holder.origin));
-        }
+        if (holder !== null && waiting.has(item)) problems.push(ofDuplicate(item, holder.origin));
         for (const note of item.notes) {
           const seen = note.onceFor === '' ? undefined : once.get(note.onceFor);
           if (seen !== undefined) {
@@ -39,7 +39,7 @@ export function listProblems(
             continue;
           }
           if (note.onceFor !== '') once.set(note.onceFor, { at: problems.length, count: 0 });
-          const keeps = claim === null ? item.key === null && hidden : holder === claim && claim.good !== null;
+          const keeps = claim === null ? hides(registry.claims(name), item) : holder === claim && claim.good !== null;
           const line = note.offset === null ? locate(file, item, note.path) : document.firstLine + note.offset;
           problems.push(ofNote(item, note, line, keeps));
         }
@@ -53,6 +53,11 @@ export function listProblems(
     }
   }
   return { problems, known: new Set(once.keys()) };
+}
+
+/** Whether an unreadable item may be an object that its file had before. */
+function hides(claims: readonly Claim[], item: Item): boolean {
+  return item.key === null && claims.some((claim) => claim.missing && claim.good !== null);
 }
 
 function ofFile(file: ConfigFile, claims: readonly Claim[]): Problem {

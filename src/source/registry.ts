@@ -28,6 +28,7 @@ export class Registry {
   readonly #names = new Map<string, Name>();
   readonly #files = new Map<string, Claim[]>();
   readonly #changed = new Set<string>();
+  readonly #contested = new Set<Name>();
   #arrivals = 0;
   #inForce = 0;
 
@@ -43,6 +44,15 @@ export class Registry {
   /** The claim that holds this claim's name. */
   holder(claim: Claim): Claim | null {
     return this.#names.get(objectKeyText(claim.key))?.holder ?? null;
+  }
+
+  /** Items whose name is held by another object. */
+  waiting(): ReadonlySet<Item> {
+    const items = new Set<Item>();
+    for (const { claims, holder } of this.#contested) {
+      for (const claim of claims) if (claim !== holder && claim.item.object !== null) items.add(claim.item);
+    }
+    return items;
   }
 
   /**
@@ -93,6 +103,8 @@ export class Registry {
         this.#inForce += Number(object !== null) - Number(name.told !== null);
         name.told = object;
       }
+      if (name.claims.length > 1) this.#contested.add(name);
+      else this.#contested.delete(name);
       if (name.claims.length === 0) this.#names.delete(text);
     }
     this.#changed.clear();

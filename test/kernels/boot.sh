@@ -1,10 +1,12 @@
 #!/bin/bash
-# boot.sh KERNEL SCRIPT OUT: boots the kernel in the folder KERNEL (as fetch.sh prints it) and runs SCRIPT, a path of the
-# host, in a throw-away copy of the host's root. Leaves OUT/log, OUT/console, OUT/status; exits with SCRIPT's status, 124
-# when it took longer than LIMIT seconds, 125 when the guest did not come as far.
+# boot.sh KERNEL OUT SCRIPT [ARGUMENT…]: boots the kernel in the folder KERNEL (as fetch.sh prints it) and runs SCRIPT, a
+# path of the host, in a throw-away copy of the host's root. Leaves OUT/log, OUT/console, OUT/status; exits with SCRIPT's
+# status, 124 when it took longer than LIMIT seconds, 125 when the guest did not come as far.
+# The command line carries SCRIPT and the arguments: no blanks or quotes in them.
 # Plain emulation by default: /dev/kvm of a nested machine may open and then fail. ACCEL=kvm where it works.
 set -euo pipefail
-kernel=$1 script=$(readlink -f "$2") out=$3
+kernel=$1 out=$2 script=$(readlink -f "$3")
+shift 3
 here=$(dirname "$(readlink -f "$0")")
 mkdir -p "$out"
 out=$(readlink -f "$out")
@@ -22,7 +24,7 @@ timeout "${LIMIT:-900}" qemu-system-x86_64 \
 	-virtfs local,path=/,mount_tag=host,security_model=none,readonly=on,multidevs=remap \
 	-virtfs "local,path=$out,mount_tag=out,security_model=none" \
 	-kernel "$vmlinuz" -initrd "$initramfs" \
-	-append "console=ttyS0 panic=-1 quiet mitigations=off KERNEL=$kernel RUN=$script CHECKOUT=${here%/test/kernels}" \
+	-append "console=ttyS0 panic=-1 quiet mitigations=off KERNEL=$kernel CHECKOUT=${here%/test/kernels} RUN=\"$script $*\"" \
 	</dev/null >"$out/qemu" 2>&1 || ended=$?
 [ "$ended" != 124 ] || exit 124
 exit "$(cat "$out/status" 2>/dev/null || echo 125)"

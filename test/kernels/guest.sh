@@ -1,5 +1,6 @@
 #!/bin/bash
-# Runs in the guest: loads every object, runs the layer 4 scenarios, fails when the kernel complained.
+# guest.sh [TEST…]: runs in the guest: loads every object, runs the layer 4 scenarios (or other test files of the
+# checkout), fails when the kernel complained.
 # Emulated time is slow and uneven: KMESH_SLOW=1 tells the scenarios to allow for it.
 set -uo pipefail
 cd "$CHECKOUT" || exit 1
@@ -10,12 +11,17 @@ failed=0
 echo "kernel $(uname -r), up $(cut -d' ' -f1 /proc/uptime) s"
 test/kernels/load-objects.sh || failed=1
 
-# shellcheck disable=SC2086 # a list of files
-node --test --test-concurrency=1 --test-reporter=spec ${KMESH_SCENARIOS:-test/scenarios/*.test.ts} || failed=1
+tests=("$@")
+[ $# -gt 0 ] || tests=(test/scenarios/*.test.ts)
+for test in "${tests[@]}"; do
+	[ -e "$test" ] || { echo "no such test: $test" && failed=1; }
+done
+node --test --test-concurrency=1 --test-reporter=spec "${tests[@]}" || failed=1
 
-if dmesg | grep -E 'BUG:|WARNING:|Oops|Call Trace|stall'; then
+# Soft lock-ups and stalls are the emulator waiting for its host's CPUs.
+if dmesg | grep -E 'BUG: |WARNING: |Oops: |Call Trace:' | grep -vE 'soft lockup|stall'; then
 	echo "the kernel complained:"
-	dmesg | tail -100
+	dmesg | grep -E -A 30 'BUG: |WARNING: |Oops: ' | head -100
 	failed=1
 fi
 echo "up $(cut -d' ' -f1 /proc/uptime) s"

@@ -2,7 +2,7 @@
 # run.sh [SERIES…]: the layer 4 scenarios on Debian's stock kernels, one after the other, each booted in QEMU for the run.
 # One line a kernel; the log of a kernel that fails follows its line. Exit status 1 when one failed.
 # Environment: KMESH_KERNEL_CACHE (default ~/.cache/kmesh-kernels: downloads, logs), LIMIT, CPUS, MEMORY, ACCEL (boot.sh),
-# GUEST: another script to run in the guests, KMESH_SCENARIOS: other test files than all scenarios.
+# TESTS: test files to run instead of all scenarios.
 set -euo pipefail
 here=$(dirname "$(readlink -f "$0")")
 export KMESH_KERNEL_CACHE=${KMESH_KERNEL_CACHE:-$HOME/.cache/kmesh-kernels}
@@ -31,9 +31,10 @@ for one in "${series[@]}"; do
 		continue
 	fi
 	started=$SECONDS status=0
-	"$here/boot.sh" "$kernel" "${GUEST:-$here/guest.sh}" "$out" || status=$?
+	# shellcheck disable=SC2086 # a list of files
+	"$here/boot.sh" "$kernel" "$out" "$here/guest.sh" ${TESTS:-} || status=$?
 	took=$((SECONDS - started))
-	summary=$(grep -oE '^(# |ℹ )(pass|fail) [0-9]+' "$out/log" 2>/dev/null | sed 's/^[^ ]* //' | paste -sd, || true)
+	summary=$(grep -oE '^(# |ℹ )(pass|fail|skipped) [0-9]+' "$out/log" 2>/dev/null | sed 's/^[^ ]* //' | paste -sd, || true)
 	if [ "$status" = 0 ]; then
 		printf '%-6s pass %4d s   %s%s\n' "$one" "$took" "$(basename "$kernel")" "${summary:+   tests: $summary}"
 		continue

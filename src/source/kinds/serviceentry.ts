@@ -30,6 +30,7 @@ export const serviceEntryReader: KindReader = {
       spec.warn('KM1014', ['exportTo'], 'has no effect: every enrolled workload sees the entry');
     }
     const selector = spec.map('workloadSelector', selectorTable);
+    if (selector !== null && !selector.has('labels')) selector.error('KM1010', ['labels'], 'is missing');
     const endpoints = spec.maps('endpoints', workloadEntryTable).map(readEntryEndpoint);
     if (selector !== null && endpoints.length > 0) {
       spec.error('KM1009', ['workloadSelector'], 'cannot stand beside endpoints');

@@ -1,0 +1,171 @@
+/**
+ * The endpoints of one port, from EndpointSlices, from pods, or from a ServiceEntry's list. Endpoints of one address and port
+ * are one; the first is kept.
+ */
+import { addressFamily } from '../base/address.ts';
+import type {
+  EndpointSliceObject,
+  EntryEndpoint,
+  EntryPort,
+  PodObject,
+  ServiceObject,
+  ServiceObjectPort,
+} from './objects.ts';
+import type { Endpoint, Workload } from './types.ts';
+import type { WorkloadObject } from './workloads.ts';
+import { workloadUid } from './workloads.ts';
+
+export interface PortEndpoints {
+  readonly endpoints: readonly Endpoint[];
+  readonly unready: number;
+}
+
+/** What endpoints are made with. */
+export interface Lookup {
+  readonly workload: (uid: string) => Workload | undefined;
+  /** Pods of a namespace, by name; undefined when it has none. */
+  readonly pods: (namespace: string) => ReadonlyMap<string, string> | undefined;
+  /** uids of the workloads that have an address. */
+  readonly byAddress: (address: string) => readonly string[];
+}
+
+/** Families that a service can send to: those of its own addresses, all when it has none. */
+type Families = ReadonlySet<4 | 6> | null;
+
+export function families(addresses: readonly string[]): Families {
+  return addresses.length === 0 ? null : new Set(addresses.map(addressFamily));
+}
+
+class Collector {
+  readonly #list: Endpoint[] = [];
+  /** Made when the list is too long to look through. */
+  #seen: Set<string> | null = null;
+  unready = 0;
+
+  add(address: string, port: number, weight: number, workload: string | undefined): void {
+    if (this.#has(address, port)) return;
+    this.#list.push(workload === undefined ? { address, port, weight } : { address, port, weight, workload });
+  }
+
+  #has(address: string, port: number): boolean {
+    if (this.#list.length < 16) return this.#list.some((one) => one.address === address && one.port === port);
+    this.#seen ??= new Set(this.#list.map((one) => `${one.address} ${one.port}`));
+    const key = `${address} ${port}`;
+    if (this.#seen.has(key)) return true;
+    this.#seen.add(key);
+    return false;
+  }
+
+  result(): PortEndpoints {
+    return { endpoints: this.#list, unready: this.unready };
+  }
+}
+
+/**
+ * Slices match by port name and protocol. An endpoint's workload is the pod that targetRef names, if there is one, else who has
+ * the address. When no endpoint of the port is ready, those that still serve while they terminate
+ * are used, as kube-proxy does.
+ */
+export function fromSlices(
+  slices: readonly EndpointSliceObject[],
+  port: ServiceObjectPort,
+  allowed: Families,
+  lookup: Lookup,
+): PortEndpoints {
+  const ready = new Collector();
+  const draining = new Collector();
+  for (const slice of slices) {
+    const match = slice.ports.find((one) => one.name === port.name && one.protocol === port.protocol);
+    if (match === undefined) continue;
+    const pods = lookup.pods(slice.namespace);
+    for (const { address, state, pod } of slice.endpoints) {
+      if (allowed !== null && !allowed.has(addressFamily(address))) continue;
+      if (state === 'unready') ready.unready++;
+      else {
+        const uid = pods?.get(pod) ?? workloadAt(address, lookup);
+        if (state === 'draining') ready.unready++;
+        (state === 'ready' ? ready : draining).add(address, match.port, 1, uid);
+      }
+    }
+  }
+  const result = ready.result();
+  const last = draining.result().endpoints;
+  if (result.endpoints.length > 0 || last.length === 0) return result;
+  return { endpoints: last, unready: Math.max(0, result.unready - last.length) };
+}
+
+/** The workload with this address; one with its own network first. */
+function workloadAt(address: string, lookup: Lookup): string | undefined {
+  const uids = lookup.byAddress(address);
+  return uids.find((uid) => lookup.workload(uid)?.hostNetwork === false) ?? uids[0];
+}
+
+/** Pods that the service selects. `unnamed`: there are pods, and none has the named target port. */
+export function fromPods(
+  pods: readonly PodObject[],
+  service: ServiceObject,
+  port: ServiceObjectPort,
+  allowed: Families,
+  lookup: Lookup,
+): PortEndpoints & { readonly unnamed: boolean } {
+  const collector = new Collector();
+  let named = 0;
+  for (const pod of pods) {
+    const workload = lookup.workload(workloadUid(pod));
+    if (workload === undefined || pod.finished) continue;
+    const number = targetPort(pod, port);
+    if (number === null) continue;
+    named++;
+    const usable = workload.addresses.filter((address) => allowed === null || allowed.has(addressFamily(address)));
+    if (!workload.ready && !service.publishNotReady) collector.unready++;
+    else if (workload.addresses.length === 0) collector.unready++;
+    else for (const address of usable) collector.add(address, number, 1, workload.uid);
+  }
+  return { ...collector.result(), unnamed: typeof port.targetPort === 'string' && pods.length > 0 && named === 0 };
+}
+
+function targetPort(pod: PodObject, port: ServiceObjectPort): number | null {
+  if (typeof port.targetPort === 'number') return port.targetPort;
+  const match = pod.ports.find((one) => one.name === port.targetPort && one.protocol === port.protocol);
+  return match?.port ?? null;
+}
+
+/** A ServiceEntry's own list. A weight of 0 is an endpoint out of use. */
+export function fromList(
+  list: readonly EntryEndpoint[],
+  port: EntryPort,
+  allowed: Families,
+  lookup: Lookup,
+): PortEndpoints {
+  const collector = new Collector();
+  for (const { address, ports, weight } of list) {
+    if (allowed !== null && !allowed.has(addressFamily(address))) continue;
+    if (weight === 0) collector.unready++;
+    else collector.add(address, ports[port.name] ?? port.targetPort, weight, workloadAt(address, lookup));
+  }
+  return collector.result();
+}
+
+/** The workloads that a ServiceEntry selects: WorkloadEntries with their own ports and weights, and pods. */
+export function fromWorkloads(
+  objects: readonly WorkloadObject[],
+  port: EntryPort,
+  allowed: Families,
+  lookup: Lookup,
+): PortEndpoints {
+  const collector = new Collector();
+  for (const object of objects) {
+    const workload = lookup.workload(workloadUid(object));
+    if (workload === undefined || (object.kind === 'Pod' && object.finished)) continue;
+    const weight = object.kind === 'Pod' ? 1 : object.weight;
+    const number = (object.kind === 'Pod' ? undefined : object.ports[port.name]) ?? port.targetPort;
+    if (!workload.ready || weight === 0 || workload.addresses.length === 0) collector.unready++;
+    else {
+      for (const address of workload.addresses) {
+        if (allowed === null || allowed.has(addressFamily(address)))
+          collector.add(address, number, weight, workload.uid);
+      }
+    }
+  }
+  return collector.result();
+}

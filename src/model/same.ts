@@ -1,0 +1,52 @@
+/** Comparison by value, so that what has not changed stays the same object. */
+import type { Endpoint, Service, ServicePort } from './types.ts';
+
+export function sameStrings(a: readonly string[], b: readonly string[]): boolean {
+  return a.length === b.length && a.every((text, i) => text === b[i]);
+}
+
+function sameEndpoints(a: readonly Endpoint[], b: readonly Endpoint[]): boolean {
+  return (
+    a.length === b.length &&
+    a.every((one, i) => {
+      const other = b[i];
+      return (
+        one.address === other?.address &&
+        one.port === other.port &&
+        one.weight === other.weight &&
+        one.workload === other.workload
+      );
+    })
+  );
+}
+
+function samePort(a: ServicePort, b: ServicePort | undefined): boolean {
+  return (
+    a.name === b?.name &&
+    a.port === b.port &&
+    a.protocol === b.protocol &&
+    a.appProtocol === b.appProtocol &&
+    a.unready === b.unready &&
+    sameEndpoints(a.endpoints, b.endpoints)
+  );
+}
+
+/** The new version with those of the old one's ports that are the same. */
+export function keepPorts(old: Service, made: Service): Service {
+  const ports = made.ports.map((port) => old.ports.find((one) => samePort(port, one)) ?? port);
+  return { ...made, ports };
+}
+
+export function sameService(a: Service, b: Service): boolean {
+  return (
+    a.key === b.key &&
+    a.kind === b.kind &&
+    a.name === b.name &&
+    a.policy === b.policy &&
+    a.affinitySeconds === b.affinitySeconds &&
+    a.origin === b.origin &&
+    sameStrings(a.addresses, b.addresses) &&
+    a.ports.length === b.ports.length &&
+    a.ports.every((port, i) => samePort(port, b.ports[i]))
+  );
+}

@@ -1,0 +1,84 @@
+/** Pods and WorkloadEntries as workloads, and the way back from an address to its workload. */
+import { canonicalAddress } from '../base/address.ts';
+import type { DataplaneMode, PodObject, WorkloadEntryObject } from './objects.ts';
+import { sameStrings } from './same.ts';
+import type { Workload } from './types.ts';
+
+export type WorkloadObject = PodObject | WorkloadEntryObject;
+
+/** Finds a network namespace by path: its path, and the addresses of its interfaces but loopback. Null: not there. */
+export type ResolveNetns = (path: string) => { readonly path: string; readonly addresses: readonly string[] } | null;
+
+export function workloadUid(object: Pick<WorkloadObject, 'kind' | 'namespace' | 'name'>): string {
+  return `Kubernetes//${object.kind}/${object.namespace}/${object.name}`;
+}
+
+/** Path of the annotation `kmesh.net/netns`: a name without a slash is one of `ip netns`. */
+export function netnsPath(annotation: string): string {
+  return annotation.includes('/') ? annotation : `/run/netns/${annotation}`;
+}
+
+/** Whether a pod's addresses are read from its network namespace: it names one, and has no status that tells them. */
+export function readsNetns(object: WorkloadObject): object is PodObject {
+  return object.kind === 'Pod' && object.netns !== '' && object.addresses.length === 0 && !object.finished;
+}
+
+export function makeWorkload(object: WorkloadObject, mode: DataplaneMode, resolve: ResolveNetns): Workload {
+  const { kind, namespace, name, labels, owner, serviceAccount, origin } = object;
+  const common = { uid: workloadUid(object), kind, namespace, name, serviceAccount, labels, owner, origin };
+  if (object.kind === 'WorkloadEntry') {
+    return { ...common, addresses: [object.address], ready: true, enrolled: false, hostNetwork: false };
+  }
+  const { hostNetwork, finished } = object;
+  const wanted = (object.dataplaneMode || mode) === 'kmesh';
+  const found = readsNetns(object) ? resolve(netnsPath(object.netns)) : null;
+  const addresses = found === null ? object.addresses : found.addresses.flatMap((text) => canonicalAddress(text) ?? []);
+  return {
+    ...common,
+    // The address of a pod that has ended may belong to another one by now.
+    addresses: finished ? [] : addresses,
+    ready: object.ready && !finished,
+    enrolled: wanted && !hostNetwork && !finished,
+    hostNetwork,
+    ...(object.netns === '' ? {} : { netns: found?.path ?? netnsPath(object.netns) }),
+    ...(object.node === '' ? {} : { node: object.node }),
+  };
+}
+
+export function sameWorkload(a: Workload, b: Workload): boolean {
+  const labels = Object.keys(a.labels);
+  return (
+    a.uid === b.uid &&
+    a.serviceAccount === b.serviceAccount &&
+    a.owner === b.owner &&
+    a.ready === b.ready &&
+    a.enrolled === b.enrolled &&
+    a.hostNetwork === b.hostNetwork &&
+    a.netns === b.netns &&
+    a.node === b.node &&
+    a.origin === b.origin &&
+    sameStrings(a.addresses, b.addresses) &&
+    labels.length === Object.keys(b.labels).length &&
+    labels.every((key) => a.labels[key] === b.labels[key])
+  );
+}
+
+/** Who has an address. Several may: pods of the host's network share its address. */
+export class AddressBook {
+  readonly #uids = new Map<string, readonly string[]>();
+
+  add(address: string, uid: string): void {
+    const uids = this.#uids.get(address) ?? [];
+    if (!uids.includes(uid)) this.#uids.set(address, [...uids, uid].sort());
+  }
+
+  remove(address: string, uid: string): void {
+    const left = (this.#uids.get(address) ?? []).filter((other) => other !== uid);
+    if (left.length > 0) this.#uids.set(address, left);
+    else this.#uids.delete(address);
+  }
+
+  find(address: string): readonly string[] {
+    return this.#uids.get(address) ?? [];
+  }
+}

@@ -1,0 +1,79 @@
+/** Real kernel tables for tests: the maps of the real object, small and not pinned. */
+import { join } from 'node:path';
+import type { CompiledService } from '../compile/service.ts';
+import { compileService } from '../compile/service.ts';
+import { mapTypes } from '../kernel/gen/layout.gen.ts';
+import { openLibbpf } from '../kernel/libbpf.ts';
+import { typedMaps } from '../kernel/map.ts';
+import { loadObjects } from '../kernel/object.ts';
+import type { Endpoint, Policy, Service } from '../model/types.ts';
+import { type Tables, tablesOf } from './tables.ts';
+
+export interface TestTables {
+  readonly tables: Tables;
+  close(): void;
+}
+
+export function realTables(entries = 1000): TestTables {
+  const names = ['km_listener', 'km_cluster', 'km_cluster_stats', 'km_slot', 'km_endpoint', 'km_endpoint_stats'];
+  const build = join(import.meta.dirname, '..', '..', 'build', 'bpf');
+  const loaded = loadObjects(openLibbpf(), {
+    objects: [join(build, 'sock_addr.bpf.o')],
+    maxEntries: Object.fromEntries(names.map((name) => [name, entries])),
+  });
+  const {
+    km_listener,
+    km_cluster,
+    km_cluster_stats,
+    km_slot,
+    km_endpoint,
+    km_endpoint_stats,
+    km_workload_address,
+  } = mapTypes;
+  const maps = typedMaps(loaded.maps, {
+    km_listener,
+    km_cluster,
+    km_cluster_stats,
+    km_slot,
+    km_endpoint,
+    km_endpoint_stats,
+    km_workload_address,
+  });
+  return { tables: tablesOf(maps), close: () => loaded.close() };
+}
+
+export function service(
+  name: string,
+  options: {
+    readonly addresses?: readonly string[];
+    readonly endpoints: readonly (Partial<Endpoint> & { readonly address: string })[];
+    readonly policy?: Policy;
+    readonly affinitySeconds?: number;
+  },
+): Service {
+  return {
+    key: `shop/${name}.shop.svc.cluster.local`,
+    kind: 'Service',
+    namespace: 'shop',
+    name,
+    hostname: `${name}.shop.svc.cluster.local`,
+    addresses: options.addresses ?? ['10.96.0.1'],
+    ports: [
+      {
+        name: 'http',
+        port: 80,
+        protocol: 'TCP',
+        endpoints: options.endpoints.map((e) => ({ port: 8080, weight: 1, ...e })),
+        unready: 0,
+      },
+    ],
+    policy: options.policy ?? 'random',
+    affinitySeconds: options.affinitySeconds ?? 0,
+    origin: { source: 'files', file: 'shop.yaml', line: 1 },
+  };
+}
+
+/** The services as a publisher takes them. */
+export function compiled(...services: readonly Service[]): Map<string, CompiledService> {
+  return new Map(services.map((s) => [s.key, compileService(s)]));
+}
