@@ -54,7 +54,7 @@ export function defineKind<T extends object>(spec: KindSpec<T>): Kind {
     name: spec.name(item),
     alsoKnownAs: spec.alsoKnownAs?.(item) ?? [],
     labels: spec.labels?.(item) ?? {},
-    cells: (wide) => shown(wide).map((column) => column.cell(item, wide)),
+    cells: (wide) => understand(spec.plural, () => shown(wide).map((column) => column.cell(item, wide))),
   });
   return {
     singular: spec.singular,
@@ -65,14 +65,18 @@ export function defineKind<T extends object>(spec: KindSpec<T>): Kind {
     headers: (wide) => shown(wide).map((column) => column.header),
     read: async (client) => {
       const items = await client.list<T>(`/${spec.plural}`);
-      try {
-        return items.map(rowOf).sort(byName);
-      } catch (cause) {
-        // A daemon of another version may lack a field.
-        throw new KmError('KM6003', `GET /${spec.plural} at ${client.address}: ${String(cause)}`, { cause });
-      }
+      return understand(spec.plural, () => items.map(rowOf).sort(byName));
     },
   };
+}
+
+/** A daemon of another version may lack a field: KM6003 instead of a TypeError. */
+function understand<R>(plural: string, read: () => R): R {
+  try {
+    return read();
+  } catch (cause) {
+    throw new KmError('KM6003', `GET /${plural}: an item is not as expected: ${String(cause)}`, { cause });
+  }
 }
 
 function byName(a: Row, b: Row): number {

@@ -108,9 +108,11 @@ export function parseYaml(text: string): Parsed {
     const values = constructFromEvents(events, { source: text, schema });
     const value = values[0] ?? null;
     if (values.length > 1) return { problem: { line: 1, reason: 'more than one document', tooLarge: false } };
-    if (events.some((event) => event.type === EVENT_ID.ALIAS) && expandedSize(value) > maxExpandedValues) {
+    const alias = events.find((event) => event.type === EVENT_ID.ALIAS);
+    if (alias !== undefined && expandedSize(value) > maxExpandedValues) {
+      const line = lineCounter(text)(alias.anchorStart);
       const reason = `its aliases stand for more than ${maxExpandedValues} values, or for themselves`;
-      return { problem: { line: 1, reason, tooLarge: true } };
+      return { problem: { line, reason, tooLarge: true } };
     }
     return { value };
   } catch (error) {

@@ -107,6 +107,12 @@ export class Fields {
     return this.#child(value, table, [name]);
   }
 
+  /** A map that must be there. */
+  requiredMap(name: string, table: FieldTable): Fields | null {
+    if (this.#get(name) === undefined) this.error('KM1010', [name], 'is missing');
+    return this.map(name, table);
+  }
+
   /** A list of maps below this one; empty when there is none. */
   maps(name: string, table: FieldTable | null): Fields[] {
     const maps: Fields[] = [];

@@ -10,7 +10,6 @@ export const maxFileBytes = 256 * 1024 * 1024;
 
 interface DocumentState {
   readonly digest: string;
-  firstLine: number;
   readonly items: readonly Item[];
 }
 
@@ -25,14 +24,16 @@ export class ConfigFile {
   /** Path as problems show it. */
   readonly path: string;
   #documents: readonly DocumentState[] = [];
+  #noted: readonly Item[] = [];
   problem: FileProblem | null = null;
 
   constructor(path: string) {
     this.path = path;
   }
 
-  get documents(): readonly { readonly firstLine: number; readonly items: readonly Item[] }[] {
-    return this.#documents;
+  /** Items with something to tell. */
+  get noted(): readonly Item[] {
+    return this.#noted;
   }
 
   *items(): Generator<Item> {
@@ -59,7 +60,6 @@ export class ConfigFile {
       const digest = digestOf(document);
       const same = known.get(digest)?.shift();
       if (same !== undefined) {
-        same.firstLine = document.firstLine;
         for (const item of same.items) item.origin.line = document.firstLine + item.offset;
         return same;
       }
@@ -67,8 +67,9 @@ export class ConfigFile {
       const text = Buffer.from(document.text, 'utf8').toString('utf8');
       const parsed = this.path.endsWith('.json') ? parseJson(text) : parseYaml(text);
       const context = { file: this.path, number: i + 1, isKnown };
-      return { digest, firstLine: document.firstLine, items: readItems({ ...document, text }, parsed, context) };
+      return { digest, items: readItems({ ...document, text }, parsed, context) };
     });
+    this.#noted = [...this.items()].filter((item) => item.notes.length > 0);
   }
 
   /** The text of the document that an item is of, from the file's bytes now; null when it has changed since. */

@@ -59,7 +59,10 @@ export function readItems(document: DocumentText, parsed: Parsed, context: ItemC
   if ('problem' in parsed) {
     const { line, reason, tooLarge } = parsed.problem;
     const code = tooLarge ? 'KM1015' : 'KM1004';
-    const note = { severity: 'error', code, path: [], field: '', reason, onceFor: '', offset: line - 1 } as const;
+    // The parser notices an open bracket at the end; the next document's first line is not to blame.
+    const lines = document.text.trimEnd().split('\n').length;
+    const offset = Math.min(line, lines) - 1;
+    const note = { severity: 'error', code, path: [], field: '', reason, onceFor: '', offset } as const;
     return [{ ...nameless(context, document, start, [], note), ...guessName(document.text) }];
   }
   // A document of `null` or `~` holds nothing.
@@ -160,8 +163,9 @@ function readItem(
     return { ...item, namespace, name, key: null, object: null, refused, notes };
   }
   if (!reader.apiVersions.includes(version)) {
-    const found = version === '' ? 'is missing' : `not ${shown(version)}`;
-    root.error('KM1006', ['apiVersion'], `${kind} needs ${reader.apiVersions[0]}, ${found}`);
+    const needed = `must be ${reader.apiVersions[0]} for a ${kind}`;
+    const found = apiVersion === undefined ? 'is missing' : `not ${shown(apiVersion)}`;
+    root.error('KM1006', ['apiVersion'], `${needed}, ${found}`);
   }
   const meta = readMetadata(root, reader, origin);
   const object = reader.read(root, meta);
@@ -198,9 +202,10 @@ function place(
   const paths = looked.map((finding) => [...prefix, ...finding.path]);
   const lines = looked.length === 0 ? [] : fieldLines(document.text, paths, offset + 1);
   const offsets = new Map(looked.map((finding, i) => [finding, (lines[i] ?? offset + 1) - 1]));
-  return findings.map((finding) => ({
+  const notes = findings.map((finding) => ({
     ...finding,
     field: fieldText(finding.path),
     offset: offsets.get(finding) ?? null,
   }));
+  return notes.sort((a, b) => (a.offset ?? offset) - (b.offset ?? offset));
 }

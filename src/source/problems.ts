@@ -25,24 +25,24 @@ export function listProblems(
   for (const { name, file } of files) {
     if (file.problem !== null) problems.push(ofFile(file, registry.claims(name)));
     let claims: Map<Item, Claim> | null = null;
-    for (const document of file.documents) {
-      for (const item of document.items) {
-        if (item.notes.length === 0 && !waiting.has(item)) continue;
-        claims ??= new Map(registry.claims(name).map((one) => [one.item, one]));
-        const claim = claims.get(item) ?? null;
-        const holder = claim === null ? null : registry.holder(claim);
-        if (holder !== null && waiting.has(item)) problems.push(ofDuplicate(item, holder.origin));
-        for (const note of item.notes) {
-          const seen = note.onceFor === '' ? undefined : once.get(note.onceFor);
-          if (seen !== undefined) {
-            seen.count++;
-            continue;
-          }
-          if (note.onceFor !== '') once.set(note.onceFor, { at: problems.length, count: 0 });
-          const keeps = claim === null ? hides(registry.claims(name), item) : holder === claim && claim.good !== null;
-          const line = note.offset === null ? locate(file, item, note.path) : document.firstLine + note.offset;
-          problems.push(ofNote(item, note, line, keeps));
+    // Items that only wait for a name have no notes of their own.
+    for (const item of waiting.size === 0 ? file.noted : file.items()) {
+      if (item.notes.length === 0 && !waiting.has(item)) continue;
+      claims ??= new Map(registry.claims(name).map((one) => [one.item, one]));
+      const claim = claims.get(item) ?? null;
+      const holder = claim === null ? null : registry.holder(claim);
+      if (holder !== null && waiting.has(item)) problems.push(ofDuplicate(item, holder.origin));
+      for (const note of item.notes) {
+        const seen = note.onceFor === '' ? undefined : once.get(note.onceFor);
+        if (seen !== undefined) {
+          seen.count++;
+          continue;
         }
+        if (note.onceFor !== '') once.set(note.onceFor, { at: problems.length, count: 0 });
+        const keeps = claim === null ? hides(registry.claims(name), item) : holder === claim && claim.good !== null;
+        const firstLine = item.origin.line - item.offset;
+        const line = note.offset === null ? locate(file, item, note.path) : firstLine + note.offset;
+        problems.push(ofNote(item, note, line, keeps));
       }
     }
   }

@@ -11,7 +11,7 @@ const maxLinks = 40;
 
 interface Watched {
   readonly watcher: FSWatcher;
-  /** Device and inode: a directory that was replaced needs a new watch. */
+  /** Device, inode and birth: a directory that was replaced needs a new watch. */
   readonly identity: string;
   /** Names whose events count; null: all. */
   names: ReadonlySet<string> | null;
@@ -73,13 +73,16 @@ export class DirectoryWatch {
       const watched: Watched = { watcher, identity: known, names };
       watcher.on('change', (_event, file) => {
         const name = file === null ? null : String(file);
-        // A directory's own removal is told with its own name.
-        if (name !== null && watched.names !== null && !watched.names.has(name) && name !== basename(path)) return;
-        this.#onEvent(isSelf ? name : null);
+        // A directory's own removal is told with its own name. The watch is dead then, even if a new directory got the inode.
+        if (name === basename(path)) {
+          this.#drop(path, watched);
+          this.#onEvent(null);
+        } else if (name === null || watched.names === null || watched.names.has(name)) {
+          this.#onEvent(isSelf ? name : null);
+        }
       });
       watcher.on('error', () => {
-        watcher.close();
-        if (this.#watched.get(path) === watched) this.#watched.delete(path);
+        this.#drop(path, watched);
         this.#onEvent(null);
       });
       this.#watched.set(path, watched);
@@ -88,6 +91,11 @@ export class DirectoryWatch {
       // It went away between; the watch on its parent tells when it is back.
       return false;
     }
+  }
+
+  #drop(path: string, watched: Watched): void {
+    watched.watcher.close();
+    if (this.#watched.get(path) === watched) this.#watched.delete(path);
   }
 }
 
@@ -125,8 +133,8 @@ function real(path: string): string | null {
 
 function identity(path: string): string {
   try {
-    const { dev, ino } = statSync(path);
-    return `${dev}:${ino}`;
+    const { dev, ino, birthtimeNs } = statSync(path, { bigint: true });
+    return `${dev}:${ino}:${birthtimeNs}`;
   } catch {
     return '';
   }

@@ -37,11 +37,8 @@ export const destinationRuleReader: KindReader = {
   apiVersions: networkingVersions,
   read(root, { namespace, name, origin }) {
     root.check(rootTable);
-    const spec = root.map('spec', specTable);
-    if (spec === null) {
-      root.error('KM1010', ['spec'], 'is missing');
-      return null;
-    }
+    const spec = root.requiredMap('spec', specTable);
+    if (spec === null) return null;
     if (spec.strings('exportTo').some((target) => target !== '*')) {
       spec.warn('KM1014', ['exportTo'], 'has no effect: the rule holds for every client');
     }

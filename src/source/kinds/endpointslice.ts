@@ -21,8 +21,11 @@ export const endpointSliceReader: KindReader = {
   read(root, { namespace, name, labels, origin }) {
     root.check(rootTable);
     const type = root.required('addressType');
-    if (type === 'FQDN') root.error('KM1011', ['addressType'], 'FQDN is not supported, only IPv4 and IPv6');
-    else if (type !== '') root.oneOf('addressType', ['IPv4', 'IPv6']);
+    if (type === 'FQDN') {
+      root.error('KM1011', ['addressType'], 'FQDN is not supported, only IPv4 and IPv6');
+      return null;
+    }
+    if (type !== '') root.oneOf('addressType', ['IPv4', 'IPv6']);
     const family = type === 'IPv6' ? 6 : 4;
     const service = labels['kubernetes.io/service-name'] ?? '';
     if (service === '') {

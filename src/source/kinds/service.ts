@@ -27,11 +27,8 @@ export const serviceReader: KindReader = {
   labelName: true,
   read(root, { namespace, name, origin }) {
     root.check(rootTable);
-    const spec = root.map('spec', specTable);
-    if (spec === null) {
-      root.error('KM1010', ['spec'], 'is missing');
-      return null;
-    }
+    const spec = root.requiredMap('spec', specTable);
+    if (spec === null) return null;
     const type = spec.oneOf('type', ['ClusterIP', 'NodePort', 'LoadBalancer', 'ExternalName']);
     if (type === 'ExternalName') {
       spec.warn('KM1014', ['type'], 'an ExternalName service is only a DNS alias: the mesh does nothing for it');

@@ -19,11 +19,8 @@ export const serviceEntryReader: KindReader = {
   apiVersions: networkingVersions,
   read(root, { namespace, name, origin }) {
     root.check(rootTable);
-    const spec = root.map('spec', specTable);
-    if (spec === null) {
-      root.error('KM1010', ['spec'], 'is missing');
-      return null;
-    }
+    const spec = root.requiredMap('spec', specTable);
+    if (spec === null) return null;
     checkResolution(spec);
     spec.oneOf('location', ['MESH_EXTERNAL', 'MESH_INTERNAL']);
     if (spec.strings('exportTo').some((target) => target !== '*')) {

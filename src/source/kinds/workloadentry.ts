@@ -7,11 +7,8 @@ export const workloadEntryReader: KindReader = {
   apiVersions: networkingVersions,
   read(root, { namespace, name, labels, origin }) {
     root.check(rootTable);
-    const spec = root.map('spec', workloadEntryTable);
-    if (spec === null) {
-      root.error('KM1010', ['spec'], 'is missing');
-      return null;
-    }
+    const spec = root.requiredMap('spec', workloadEntryTable);
+    if (spec === null) return null;
     return {
       kind: 'WorkloadEntry',
       namespace,
