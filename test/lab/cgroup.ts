@@ -16,15 +16,22 @@ export function makeCgroups(prefix: string): void {
   mkdirSync(cgroupPath(prefix, 'outside'), { recursive: true });
 }
 
+/** Kills every process of the lab. */
+export function killProcesses(prefix: string): void {
+  const root = cgroupRoot(prefix);
+  waitUntil(root, () => !killAll(root));
+}
+
 /** Kills every process of the lab and removes its cgroups. */
 export function removeCgroups(prefix: string): void {
   const root = cgroupRoot(prefix);
-  const deadline = Date.now() + killDeadlineMs;
-  while (!emptied(root)) {
-    if (Date.now() > deadline) throw new Error(`processes of ${root} do not end: ${processesOf(root).join(' ')}`);
-    // The kernel tells the end of foreign processes to nobody who is not their parent: look again.
-    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 2);
-  }
+  // A process that is just ending keeps its cgroup busy.
+  waitUntil(root, () => {
+    killAll(root);
+    return cgroupsBelow(root)
+      .reverse()
+      .every((directory) => removed(directory));
+  });
 }
 
 /** Process ids in a cgroup and all below it. */
@@ -35,8 +42,17 @@ export function processesOf(root: string): number[] {
   });
 }
 
-/** Kills what runs there; true when the cgroups are gone. A process that is just ending keeps its cgroup busy. */
-function emptied(root: string): boolean {
+function waitUntil(root: string, done: () => boolean): void {
+  const deadline = Date.now() + killDeadlineMs;
+  while (!done()) {
+    if (Date.now() > deadline) throw new Error(`processes of ${root} do not end: ${processesOf(root).join(' ')}`);
+    // The kernel tells the end of foreign processes to nobody who is not their parent: look again.
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 2);
+  }
+}
+
+/** True while there is something to kill. */
+function killAll(root: string): boolean {
   for (const pid of processesOf(root)) {
     try {
       process.kill(pid, 'SIGKILL');
@@ -44,9 +60,7 @@ function emptied(root: string): boolean {
       if (!hasCode(error, 'ESRCH')) throw error;
     }
   }
-  return cgroupsBelow(root)
-    .reverse()
-    .every((directory) => removed(directory));
+  return /^populated 1$/m.test(readIfThere(join(root, 'cgroup.events')));
 }
 
 /** Parents come before their children. */

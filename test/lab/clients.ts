@@ -14,6 +14,8 @@ export interface ManyResult {
   readonly failed: readonly { readonly at: number; readonly error: string }[];
   /** Peers that were not the address asked for (`--getpeername`). */
   readonly mismatches: number;
+  /** Server's name → time of its first answer, seconds since 1970. */
+  readonly first_at: Readonly<Record<string, number>>;
   readonly seconds: number;
   /** Connections a second. */
   readonly rate: number;

@@ -156,8 +156,9 @@ export class Lab implements AsyncDisposable {
   }
 }
 
-const bpffsPath = (prefix: string): string => `${bpffs}/${prefix}`;
-const directoryPath = (prefix: string): string => `/run/${prefix}`;
+/** Where a lab of this prefix has its pins and its files. */
+export const bpffsPath = (prefix: string): string => `${bpffs}/${prefix}`;
+export const directoryPath = (prefix: string): string => `/run/${prefix}`;
 
 /** Removes all that a lab of this prefix made, whatever process made it. Nothing to do is no error. */
 export function removeLab(prefix: string): void {

@@ -1,6 +1,7 @@
 /** A program that runs in the lab: its output line by line, its end, its signals. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
+import type { Writable } from 'node:stream';
 
 export interface Exit {
   /** Null when a signal ended it. */
@@ -13,8 +14,8 @@ export type Stream = 'stdout' | 'stderr';
 export interface StartOptions {
   readonly env?: Readonly<Record<string, string>>;
   readonly cwd?: string;
-  /** What it reads; default nothing. */
-  readonly input?: string;
+  /** What it reads; default nothing. `open`: nothing, until {@link LabProcess.endInput}. */
+  readonly input?: string | { readonly open: true };
   /** Files to which output is appended instead of being kept here. */
   readonly files?: Partial<Readonly<Record<Stream, string>>>;
 }
@@ -34,9 +35,11 @@ export class LabProcess {
   readonly pid: number;
   /** Settles when the process has ended and its output is read. */
   readonly exited: Promise<Exit>;
+  readonly #input: Writable | null;
   #exit: Exit | null = null;
   readonly #text: Record<Stream, string> = { stdout: '', stderr: '' };
   readonly #partial: Record<Stream, string> = { stdout: '', stderr: '' };
+  readonly #child: ChildProcess;
   readonly #waiters = new Set<Waiter>();
 
   /** `command` is what the kernel runs, `args` what messages call it. */
@@ -47,18 +50,19 @@ export class LabProcess {
     const child = spawn(command[0], command.slice(1), {
       // An own process group: a signal reaches what the program starts as well.
       detached: true,
-      stdio: [options.input === undefined ? 'ignore' : 'pipe', ...outputs],
+      stdio: [options.input === undefined && options.holdInput !== true ? 'ignore' : 'pipe', ...outputs],
       env: { ...process.env, ...options.env },
       cwd: options.cwd,
     });
     for (const output of outputs) if (typeof output === 'number') closeSync(output);
     this.pid = child.pid ?? -1;
+    this.#child = child;
     this.#read(child, 'stdout');
     this.#read(child, 'stderr');
     if (options.input !== undefined) {
       // A program that ends without reading everything says more by its exit code than by EPIPE.
       child.stdin?.on('error', () => undefined);
-      child.stdin?.end(options.input);
+      if (typeof options.input === 'string') child.stdin?.end(options.input);
     }
     this.exited = new Promise((resolve, reject) => {
       child.on('error', reject);
@@ -117,6 +121,16 @@ export class LabProcess {
       this.#waiters.add(waiter);
       if (!this.running) waiter.failed(this.#error('has ended'));
     });
+  }
+
+  /** The program's stdin ends. */
+  endInput(): void {
+    this.#child.stdin?.end();
+  }
+
+  /** Ends the stdin that `holdInput` kept open. */
+  endInput(): void {
+    this.#input?.end();
   }
 
   /** Sends a signal to the process and all that it started. */

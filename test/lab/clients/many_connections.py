@@ -3,7 +3,7 @@
 One after another by default; --parallel P shares COUNT among P processes; --rate R --seconds S opens R a second whatever
 the earlier ones do. --udp uses datagrams: a new socket for each unless --one-socket.
 Answer: {"answers": {name: n}, "failures": n, "errors": {name: n}, "failed": [{"at": s, "error": e}], "mismatches": n,
-"seconds": s, "rate": r, "latency_us": {"p50", "p99", "max"}}; `failed` holds the first 50. Exit code 0 whatever failed.
+"first_at": {name: unix time}, "seconds": s, "rate": r, "latency_us": {"p50", "p99", "max"}}; `failed` holds the first 50. Exit code 0 whatever failed.
 """
 import argparse
 import collections
@@ -29,6 +29,7 @@ class Client:
         self.mismatches = 0
         self.latencies = []
         self.sequence = []
+        self.first_at = {}
         self.begin = time.monotonic()
         self.shared = None
         self.lock = threading.Lock()
@@ -49,6 +50,8 @@ class Client:
             return
         self.latencies.append(time.perf_counter_ns() - start)
         self.answers[name] += 1
+        if name not in self.first_at:
+            self.first_at[name] = time.time()
         self.sequence.append(name)
 
     def connection(self):
@@ -115,6 +118,7 @@ class Client:
             "mismatches": self.mismatches,
             "latencies": self.latencies,
             "sequence": self.sequence,
+            "first_at": self.first_at,
         }
 
 
@@ -154,6 +158,8 @@ def merge(results):
             total[key] = collections.Counter(total[key]) + collections.Counter(other[key])
         for key in ("failed", "latencies", "sequence"):
             total[key] = total[key] + other[key]
+        for name, at in other["first_at"].items():
+            total["first_at"][name] = min(at, total["first_at"].get(name, at))
         total["mismatches"] += other["mismatches"]
     return total
 

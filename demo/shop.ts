@@ -1,0 +1,70 @@
+/** The shop of the demo: its namespaces, its servers, and a copy of its YAML that may be changed. */
+import { cpSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { killProcesses } from '../test/lab/cgroup.ts';
+import type { Host } from '../test/lab/host.ts';
+import { bpffsPath, directoryPath, Lab, removeLab } from '../test/lab/lab.ts';
+import { startNginx } from '../test/lab/nginx.ts';
+import { ownerIsAlive, ownerTag } from '../test/lab/owner.ts';
+import { uninstall } from './mesh.ts';
+
+/** demo/shop/*.yaml names the namespaces with this prefix. */
+const prefix = 'kmesh-demo';
+const port = 9080;
+
+export const addresses = {
+  reviews: { ip4: '10.96.0.20', ip6: 'fd00:10:96::20' },
+  ratings: { ip4: '10.96.0.30', ip6: 'fd00:10:96::30' },
+  canary: { ip4: '10.96.0.40' },
+} as const;
+
+export interface Shop {
+  readonly lab: Lab;
+  readonly frontend: Host;
+  readonly ratings: Host;
+  /** The copied YAML. */
+  readonly config: string;
+  readonly serverPort: number;
+}
+
+/** Pods are made in this order: demo/shop/canary.yaml knows the addresses of reviews. */
+export async function openShop(): Promise<Shop> {
+  const lab = await Lab.create({ prefix });
+  writeFileSync(ownerFile(), ownerTag());
+  const frontend = await lab.pod('frontend');
+  for (const name of ['reviews-v1', 'reviews-v2']) await addServer(lab, name);
+  const ratings = await addServer(lab, 'ratings');
+  const config = join(lab.directory, 'shop');
+  cpSync(join(import.meta.dirname, 'shop'), config, { recursive: true });
+  return { lab, frontend, ratings, config, serverPort: port };
+}
+
+/** A pod with a real HTTP server that says who it is. */
+export async function addServer(lab: Lab, name: string): Promise<Host> {
+  const pod = await lab.pod(name);
+  await startNginx(pod, { port, extra: ' answers $remote_addr' });
+  return pod;
+}
+
+/** What is on the machine of the demo: `busy` while another run of it lives, `left` when it was kept or killed. */
+export function shopState(): 'none' | 'left' | 'busy' {
+  let owner: string;
+  try {
+    owner = readFileSync(ownerFile(), 'utf8');
+  } catch {
+    return 'none';
+  }
+  return ownerIsAlive(owner) ? 'busy' : 'left';
+}
+
+/** Takes everything of the demo off the machine, whoever made it. Returns what uninstall removed from the kernel. */
+export function closeShop(): string[] {
+  killProcesses(prefix);
+  try {
+    return uninstall(bpffsPath(prefix));
+  } finally {
+    removeLab(prefix);
+  }
+}
+
+const ownerFile = (): string => join(directoryPath(prefix), 'owner');
