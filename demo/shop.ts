@@ -1,6 +1,7 @@
 /** The shop of the demo: its namespaces, its servers, and a copy of its YAML that may be changed. */
-import { cpSync, readFileSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { killProcesses } from '../test/lab/cgroup.ts';
 import type { Host } from '../test/lab/host.ts';
 import { bpffsPath, directoryPath, Lab, removeLab } from '../test/lab/lab.ts';
@@ -58,11 +59,15 @@ export function shopState(): 'none' | 'left' | 'busy' {
 }
 
 /** Takes everything of the demo off the machine, whoever made it. Returns what uninstall removed from the kernel. */
-export function closeShop(): string[] {
-  killProcesses(prefix);
+export async function closeShop(lab?: Lab): Promise<string[]> {
+  const killed = killProcesses(prefix);
+  // uninstall refuses while the daemon's process exists, and it exists until its parent has collected it.
+  const deadline = Date.now() + 5000;
+  while (killed.some((pid) => existsSync(`/proc/${pid}`)) && Date.now() < deadline) await delay(5);
   try {
     return uninstall(bpffsPath(prefix));
   } finally {
+    await lab?.close();
     removeLab(prefix);
   }
 }

@@ -20,13 +20,19 @@ export function command(text: string): void {
   print(`${indent}${paint('cyan', `$ ${text}`)}`);
 }
 
+/** A command that may be longer than a line. */
+export function commandLine(words: readonly string[]): void {
+  for (const [i, line] of wrap(words.join(' '), ' ').entries())
+    print(paint('cyan', `${indent}${i === 0 ? '$ ' : '    '}${line}`));
+}
+
 export function say(text: string): void {
   for (const line of wrap(text, ' ')) print(`${indent}${line}`);
 }
 
 /** Output of a program as it is, indented. */
 export function output(text: string): void {
-  for (const line of text.trimEnd().split('\n')) print(`${indent}${line}`);
+  for (const line of text.trimEnd().split('\n')) print(`${indent}${line}`.trimEnd());
 }
 
 /** A long line, broken after `at`; what follows is indented further. */
@@ -50,7 +56,8 @@ function wrap(text: string, at: ' ' | ','): string[] {
   const lines: string[] = [];
   for (const part of text.split(at)) {
     const last = lines.at(-1);
-    if (last !== undefined && last.length + part.length + indent.length * 2 < width) lines.push(`${lines.pop()}${at}${part}`);
+    if (last !== undefined && last.length + part.length + indent.length * 2 < width)
+      lines.push(`${lines.pop()}${at}${part}`);
     else {
       if (last !== undefined && at === ',') lines.push(`${lines.pop()},`);
       lines.push(part);

@@ -31,6 +31,10 @@ export const errorTable = {
   KM1013: { title: 'two objects with one name', fix: 'remove or rename one of them; the first stays in force' },
   KM1014: { title: 'part of the object has no effect', fix: 'nothing to do, or remove what the message names' },
   KM1015: { title: 'document too large', fix: 'split the file, or write out what its aliases stand for' },
+  KM1016: {
+    title: 'configuration directory cannot be watched',
+    fix: 'raise the sysctls fs.inotify.max_user_instances and fs.inotify.max_user_watches',
+  },
   // KM2xxx: model
   KM2001: {
     title: 'two services claim one address and port',

@@ -1,5 +1,5 @@
 /** One daemon for one set of pins: a file under /run that names the process, and the moment that process started. */
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { KmError } from '../base/errors.ts';
 import { idOf } from '../compile/ids.ts';
@@ -10,11 +10,15 @@ function lockFile(bpfFsPath: string): string {
   return join(directory, `${idOf(bpfFsPath).toString(16)}.pid`);
 }
 
-/** Field 22 of /proc/pid/stat: tells a process from a later one with the same number. Null when there is none. */
+/**
+ * Field 22 of /proc/pid/stat: tells a process from a later one with the same number. Null when there is none, or only
+ * what its parent has not yet collected (state Z or X).
+ */
 function startTime(pid: number): string | null {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? null;
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    return fields[0] === 'Z' || fields[0] === 'X' ? null : (fields[19] ?? null);
   } catch {
     return null;
   }
@@ -47,7 +51,7 @@ export function takeLock(bpfFsPath: string): () => void {
 export function releaseLock(bpfFsPath: string): void {
   rmSync(lockFile(bpfFsPath), { force: true });
   try {
-    rmSync(directory, { recursive: false });
+    rmdirSync(directory);
   } catch {
     // Another daemon has its lock there, or the directory is gone.
   }

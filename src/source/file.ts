@@ -87,7 +87,7 @@ export class ConfigFile {
   }
 }
 
-/** The content line belongs to it: a comment that is added above an object moves the object. */
+/** Tells whether a document is as before; one that only moved within its file is. */
 function digestOf(document: DocumentText): string {
   return hash('sha1', document.text, 'base64');
 }

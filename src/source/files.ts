@@ -62,7 +62,7 @@ export class FilesSource {
     this.#watch = new DirectoryWatch(options.directory, (name) => this.#touched(name));
   }
 
-  /** Reads all there is, tells it as the first batch before it returns, and watches from then on. KM1001. */
+  /** Reads all there is, tells it as the first batch before it returns, and watches from then on. KM1001, KM1016. */
   start(): void {
     const { directory } = this.#options;
     try {
@@ -73,6 +73,7 @@ export class FilesSource {
       });
     }
     this.#watch.follow([]);
+    if (this.#watch.failure !== null) throw new KmError('KM1016', this.#watch.failure);
     this.#settle();
   }
 
@@ -94,7 +95,7 @@ export class FilesSource {
       synced: this.#synced,
       objects: this.#registry.size,
       lastChange: this.#lastChange,
-      error: this.#error,
+      error: this.#error ?? (this.#watch.failure === null ? null : `KM1016 ${this.#watch.failure}`),
     };
   }
 

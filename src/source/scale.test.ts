@@ -3,11 +3,9 @@ import { mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'no
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import { MeshBuilder } from '../model/mesh.ts';
 import { FilesSource } from './files.ts';
-import { serviceText } from './testing.ts';
+import { heapUsed, serviceText } from './testing.ts';
 
 const services = 10_000;
 const endpoints = 10;
@@ -43,12 +41,6 @@ endpoints:
 `;
   }
   return text;
-}
-
-function heapUsed(): number {
-  setFlagsFromString('--expose-gc');
-  (runInNewContext('gc') as () => void)();
-  return process.memoryUsage().heapUsed;
 }
 
 // The bounds are three times what an idle machine needs: this finds a wrong order of growth, the benchmark finds the rest.

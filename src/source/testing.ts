@@ -3,6 +3,8 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { MeshBuilder, type MeshBuilderOptions } from '../model/mesh.ts';
 import { type MeshDelta, type Problem, problemLine } from '../model/types.ts';
 import { FilesSource, type SourceBatch } from './files.ts';
@@ -68,6 +70,13 @@ export function setUp(
       check();
     });
   return { directory, source, model, batches, problems, until, write };
+}
+
+/** Bytes of live objects, after a garbage collection. */
+export function heapUsed(): number {
+  setFlagsFromString('--expose-gc');
+  (runInNewContext('gc') as () => void)();
+  return process.memoryUsage().heapUsed;
 }
 
 /** A Service as a document. */

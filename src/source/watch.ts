@@ -21,6 +21,8 @@ export class DirectoryWatch {
   readonly #directory: string;
   readonly #onEvent: (file: string | null) => void;
   readonly #watched = new Map<string, Watched>();
+  /** Why changes may pass unnoticed; null: they do not. */
+  failure: string | null = null;
 
   /** `onEvent` gets the name within the directory when the event is about one, else null. */
   constructor(directory: string, onEvent: (file: string | null) => void) {
@@ -48,6 +50,7 @@ export class DirectoryWatch {
       }
     }
     let added = false;
+    this.failure = null;
     for (const [path, watched] of this.#watched) {
       if (wanted.has(path) && identity(path) === watched.identity) continue;
       watched.watcher.close();
@@ -87,8 +90,10 @@ export class DirectoryWatch {
       });
       this.#watched.set(path, watched);
       return true;
-    } catch {
-      // It went away between; the watch on its parent tells when it is back.
+    } catch (error) {
+      // When it went away between, the watch on its parent tells when it is back.
+      const { code, message } = error as NodeJS.ErrnoException;
+      if (code !== 'ENOENT' && code !== 'ENOTDIR') this.failure = `cannot watch ${path}: ${message}`;
       return false;
     }
   }

@@ -19,7 +19,7 @@ vmlinuz=$(find "$kernel/boot" "$kernel"/lib/modules/*/ -maxdepth 1 -name 'vmlinu
 
 ended=0
 timeout "${LIMIT:-900}" qemu-system-x86_64 \
-	-accel "${ACCEL:-tcg,thread=multi}" -cpu max -machine q35 -smp "${CPUS:-2}" -m "${MEMORY:-2048}" \
+	-accel "${ACCEL:-tcg,thread=multi}" -cpu "${CPU:-max}" -machine q35 -smp "${CPUS:-2}" -m "${MEMORY:-2048}" \
 	-nodefaults -nographic -no-reboot -serial "file:$out/console" \
 	-virtfs local,path=/,mount_tag=host,security_model=none,readonly=on,multidevs=remap \
 	-virtfs "local,path=$out,mount_tag=out,security_model=none" \

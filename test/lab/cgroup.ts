@@ -16,10 +16,12 @@ export function makeCgroups(prefix: string): void {
   mkdirSync(cgroupPath(prefix, 'outside'), { recursive: true });
 }
 
-/** Kills every process of the lab. */
-export function killProcesses(prefix: string): void {
+/** Kills every process of the lab. Returns their ids, which exist until each one's parent has collected it. */
+export function killProcesses(prefix: string): number[] {
   const root = cgroupRoot(prefix);
+  const processes = processesOf(root);
   waitUntil(root, () => !killAll(root));
+  return processes;
 }
 
 /** Kills every process of the lab and removes its cgroups. */

@@ -143,6 +143,13 @@ test('a process that ends without close takes its lab with it', () => {
 test('an owner is known by its start time too', () => {
   assert.ok(ownerIsAlive(ownerTag()));
   assert.ok(!ownerIsAlive(`${process.pid}-1`));
+  const ended = spawn('true');
+  const tag = ownerTag(ended.pid);
+  // This thread waits here, so nobody collects the child: it stays a zombie.
+  const deadline = Date.now() + 2000;
+  while (ownerIsAlive(tag) && Date.now() < deadline) spawnSync('true');
+  assert.match(statusOf(ended.pid ?? 0), /^State:\tZ/m);
+  assert.ok(!ownerIsAlive(tag), 'a zombie owns nothing');
 });
 
 test('many connections: who answered, how fast, what failed', async () => {

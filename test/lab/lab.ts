@@ -3,6 +3,7 @@
  * veth to the node, routed as the ptp CNI plugin does: single addresses, host routes on the node, default routes through it.
  */
 import { mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { releaseLock } from '../../src/daemon/lock.ts';
 import { findCgroup2 } from '../../src/kernel/cgroup.ts';
 import { ensureBpffs, removeTree } from '../../src/kernel/pin.ts';
 import { cgroupPath, makeCgroups, removeCgroups } from './cgroup.ts';
@@ -164,7 +165,10 @@ export const directoryPath = (prefix: string): string => `/run/${prefix}`;
 export function removeLab(prefix: string): void {
   removeCgroups(prefix);
   deleteNamespaces(namesIn('/run/netns').filter((name) => name.startsWith(`${prefix}-`)));
-  removeTree(bpffsPath(prefix));
+  const pins = bpffsPath(prefix);
+  // A daemon that was killed could not; its pins are there or one directory below.
+  for (const directory of [pins, ...namesIn(pins).map((name) => `${pins}/${name}`)]) releaseLock(directory);
+  removeTree(pins);
   rmSync(directoryPath(prefix), { recursive: true, force: true });
 }
 

@@ -43,7 +43,8 @@ http {
   reset_timedout_connection on;
 ${temporary.map((name) => `  ${name}_temp_path ${directory}/${name};`).join('\n')}
   server {
-    listen [::]:${port} ipv6only=off backlog=4096;
+    listen ${port} backlog=4096;
+    listen [::]:${port} ipv6only=on backlog=4096;
     location / {
       return 200 "${answer}\\n";
     }

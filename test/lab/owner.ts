@@ -12,11 +12,15 @@ export function ownerIsAlive(tag: string): boolean {
   return pid !== undefined && startTime(pid) === start;
 }
 
-/** Field 22 of /proc/PID/stat, proc(5). The second field is a name in parentheses that may hold anything. */
+/**
+ * Field 22 of /proc/PID/stat, proc(5); null when there is no such process or it has ended and only waits to be collected.
+ * The second field is a name in parentheses that may hold anything.
+ */
 function startTime(pid: number): number | null {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]);
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    return fields[0] === 'Z' || fields[0] === 'X' ? null : Number(fields[19]);
   } catch {
     return null;
   }

@@ -14,8 +14,10 @@ export type Stream = 'stdout' | 'stderr';
 export interface StartOptions {
   readonly env?: Readonly<Record<string, string>>;
   readonly cwd?: string;
-  /** What it reads; default nothing. `open`: nothing, until {@link LabProcess.endInput}. */
-  readonly input?: string | { readonly open: true };
+  /** What it reads; default nothing. */
+  readonly input?: string;
+  /** Its stdin stays open until {@link LabProcess.endInput}. */
+  readonly holdInput?: boolean;
   /** Files to which output is appended instead of being kept here. */
   readonly files?: Partial<Readonly<Record<Stream, string>>>;
 }
@@ -39,7 +41,6 @@ export class LabProcess {
   #exit: Exit | null = null;
   readonly #text: Record<Stream, string> = { stdout: '', stderr: '' };
   readonly #partial: Record<Stream, string> = { stdout: '', stderr: '' };
-  readonly #child: ChildProcess;
   readonly #waiters = new Set<Waiter>();
 
   /** `command` is what the kernel runs, `args` what messages call it. */
@@ -56,14 +57,13 @@ export class LabProcess {
     });
     for (const output of outputs) if (typeof output === 'number') closeSync(output);
     this.pid = child.pid ?? -1;
-    this.#child = child;
+    this.#input = child.stdin;
     this.#read(child, 'stdout');
     this.#read(child, 'stderr');
-    if (options.input !== undefined) {
-      // A program that ends without reading everything says more by its exit code than by EPIPE.
-      child.stdin?.on('error', () => undefined);
-      if (typeof options.input === 'string') child.stdin?.end(options.input);
-    }
+    // A program that ends without reading everything says more by its exit code than by EPIPE.
+    child.stdin?.on('error', () => undefined);
+    if (options.holdInput !== true) child.stdin?.end(options.input);
+    else if (options.input !== undefined) child.stdin?.write(options.input);
     this.exited = new Promise((resolve, reject) => {
       child.on('error', reject);
       child.on('close', (code, signal) => {
@@ -121,11 +121,6 @@ export class LabProcess {
       this.#waiters.add(waiter);
       if (!this.running) waiter.failed(this.#error('has ended'));
     });
-  }
-
-  /** The program's stdin ends. */
-  endInput(): void {
-    this.#child.stdin?.end();
   }
 
   /** Ends the stdin that `holdInput` kept open. */

@@ -3,7 +3,8 @@
 One after another by default; --parallel P shares COUNT among P processes; --rate R --seconds S opens R a second whatever
 the earlier ones do. --udp uses datagrams: a new socket for each unless --one-socket.
 Answer: {"answers": {name: n}, "failures": n, "errors": {name: n}, "failed": [{"at": s, "error": e}], "mismatches": n,
-"first_at": {name: unix time}, "seconds": s, "rate": r, "latency_us": {"p50", "p99", "max"}}; `failed` holds the first 50. Exit code 0 whatever failed.
+"first_at": {name: unix time}, "seconds": s, "rate": r, "latency_us": {"p50", "p99", "max"}}; `failed` holds the first 50.
+Exit code 0 whatever failed.
 """
 import argparse
 import collections
