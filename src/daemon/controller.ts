@@ -45,6 +45,11 @@ export class Controller {
     return this.#publisher.counts;
   }
 
+  /** The last publish failed, or none was tried: the tables are not what the sources say. */
+  get failed(): boolean {
+    return this.#failure !== null || !this.#synced;
+  }
+
   /** What keeps the kernel from holding what the sources say. */
   pending(): string[] {
     const pending = [...this.#refused].map(([service, reason]) => `service ${service}: ${reason}`);
@@ -56,15 +61,17 @@ export class Controller {
   /** Takes over a change of the sources. */
   apply(changes: ObjectChanges): void {
     const started = performance.now();
-    this.#take(this.#parts.builder.apply(changes));
+    const delta = this.#parts.builder.apply(changes);
     this.#synced = true;
+    this.#take(delta);
     this.#parts.onPublished((performance.now() - started) / 1000);
   }
 
-  /** Looks at network namespaces again: pods without a status have their addresses from there. */
-  refreshNamespaces(): void {
+  /** Looks at network namespaces again, since pods without a status have their addresses from there, and tries again. */
+  refresh(): void {
+    if (!this.#synced) return;
     const delta = this.#parts.builder.reevaluateNetns();
-    if (delta.services.size + delta.workloads.size > 0) this.#take(delta);
+    if (delta.services.size + delta.workloads.size > 0 || this.#stale) this.#take(delta);
     else this.#enrol();
   }
 
@@ -89,8 +96,9 @@ export class Controller {
       this.#failure = null;
     } catch (error) {
       // What the kernel holds is not known any more: read it again and publish everything with the next change.
-      this.#failure = error instanceof KmError ? error.line() : String(error);
-      log.error('publish failed; the kernel keeps what it has', { reason: this.#failure });
+      const reason = error instanceof KmError ? error.line() : String(error);
+      if (reason !== this.#failure) log.error('publish failed; the kernel keeps what it has', { reason });
+      this.#failure = reason;
       this.#stale = true;
       this.#publisher = this.#parts.adopt();
     }

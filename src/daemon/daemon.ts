@@ -96,8 +96,17 @@ export async function startDaemon(
     onChange: (batch) => {
       controller.apply(batch);
       problemLog.report(problems());
+      if (!attached()) activate();
     },
   });
+  const attached = (): boolean => starting.length === 0;
+  // Programs that are attached to empty tables would take the mesh away that an earlier daemon left: publish first.
+  const activate = (): void => {
+    if (controller.failed) return;
+    plane.activate();
+    starting = [];
+    daemonLog.info('ready', { services: builder.mesh.services.size, seconds: (now() - startedMs) / 1000 });
+  };
   const admin = parseHostPort(settings.adminAddress, '--admin-address');
   const adminServer = await startAdminServer({
     ...admin,
@@ -124,12 +133,20 @@ export async function startDaemon(
     daemonLog.error('metrics could not be read', { error: String(error) }),
   );
   source.start();
-  plane.activate();
-  starting = [];
-  daemonLog.info('ready', { services: builder.mesh.services.size, seconds: (now() - startedMs) / 1000 });
+  const every = (milliseconds: number, what: string, action: () => void): NodeJS.Timeout =>
+    setInterval(() => {
+      try {
+        action();
+      } catch (error) {
+        daemonLog.error(`${what} failed`, { error: error instanceof Error ? error.message : String(error) });
+      }
+    }, milliseconds);
   const timers = [
-    setInterval(() => controller.refreshNamespaces(), namespacesEveryMs),
-    setInterval(() => telemetry.pruneTraffic(), pruneEveryMs),
+    every(namespacesEveryMs, 'looking at network namespaces', () => {
+      controller.refresh();
+      if (!attached()) activate();
+    }),
+    every(pruneEveryMs, 'pruning metrics', () => telemetry.pruneTraffic()),
   ];
   return {
     stop: async () => {

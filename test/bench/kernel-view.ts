@@ -1,6 +1,12 @@
 /** The kernel's tables beside the daemon: seeing a change there needs no answer of the daemon's. */
 import { join } from 'node:path';
-import { kmCluster, mapTypes, schema } from '../../src/kernel/gen/layout.gen.ts';
+import {
+  type KmCluster,
+  type KmListener,
+  type KmListenerKey,
+  mapTypes,
+  schema,
+} from '../../src/kernel/gen/layout.gen.ts';
 import { type KernelMap, rawMap } from '../../src/kernel/map.ts';
 import { mapsDirectory, openPin } from '../../src/kernel/pin.ts';
 import { close } from '../../src/kernel/syscall.ts';
@@ -9,8 +15,8 @@ import { listenerKey } from '../../src/publish/keys.ts';
 const pollMs = 0.2;
 
 export class KernelView implements Disposable {
-  readonly #listeners: KernelMap<(typeof mapTypes.km_listener.key extends { decode(...a: never[]): infer K } ? K : never), { cluster: bigint }>;
-  readonly #clusters: KernelMap<bigint, ReturnType<typeof kmCluster.decode>>;
+  readonly #listeners: KernelMap<KmListenerKey, KmListener>;
+  readonly #clusters: KernelMap<bigint, KmCluster>;
 
   constructor(bpfFsPath: string) {
     const open = (name: string) => {

@@ -5,14 +5,17 @@ import { join } from 'node:path';
 /** Megabytes (10^6 bytes) in memory now, and the most there ever was. */
 export function memory(pid: number): { readonly rss: number; readonly peak: number } {
   const status = readFileSync(`/proc/${pid}/status`, 'utf8');
-  const megabytes = (name: string): number => (Number(new RegExp(`^${name}:\\s+(\\d+) kB$`, 'm').exec(status)?.[1]) * 1024) / 1e6;
+  const megabytes = (name: string): number =>
+    (Number(new RegExp(`^${name}:\\s+(\\d+) kB$`, 'm').exec(status)?.[1]) * 1024) / 1e6;
   return { rss: megabytes('VmRSS'), peak: megabytes('VmHWM') };
 }
 
 /** CPU seconds of all threads, as exact as the scheduler has them (utime and stime only count ticks of 10 ms). */
 export function cpuSeconds(pid: number): number {
   const threads = readdirSync(`/proc/${pid}/task`);
-  const nanoseconds = threads.map((thread) => Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, 'utf8').split(' ')[0]));
+  const nanoseconds = threads.map((thread) =>
+    Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, 'utf8').split(' ')[0]),
+  );
   return nanoseconds.reduce((a, b) => a + b, 0) / 1e9;
 }
 

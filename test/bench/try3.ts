@@ -1,15 +1,19 @@
-import { readFileSync, rmSync, readdirSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { Targets, type Target } from './targets.ts';
-import { runWrk, rate } from './wrk.ts';
-import { summary, ratios, median } from './statistics.ts';
+import { median, ratios, summary } from './statistics.ts';
+import { type Target, Targets } from './targets.ts';
+import { rate, runWrk } from './wrk.ts';
+
 await using t = await Targets.create();
 await t.freshServers();
 const [mesh, direct] = t.all;
 if (!mesh || !direct) throw new Error();
 const usage = (x: Target) => Number(/usage_usec (\d+)/.exec(readFileSync(join(x.cgroupPath, 'cpu.stat'), 'utf8'))?.[1]);
 const run = async (label: string) => {
-  const m: number[] = [], d: number[] = [], mr: number[] = [], dr: number[] = [];
+  const m: number[] = [],
+    d: number[] = [],
+    mr: number[] = [],
+    dr: number[] = [];
   for (let i = 0; i < 10; i++) {
     if (i === 5) await t.freshServers();
     for (const x of i % 2 ? [mesh, direct] : [direct, mesh]) {
@@ -19,8 +23,22 @@ const run = async (label: string) => {
       (x === mesh ? mr : dr).push(rate(r));
     }
   }
-  const f = (s: number[]) => { const q = summary(s); return `${q.median.toFixed(3)} (${q.low.toFixed(3)}-${q.high.toFixed(3)})`; };
-  console.log(label, 'cpu us', median(m).toFixed(2), median(d).toFixed(2), 'diff', f(m.map((x, i) => x - (d[i] ?? 0))), 'ratio', f(ratios(d, m)), 'rate ratio', f(ratios(mr, dr)));
+  const f = (s: number[]) => {
+    const q = summary(s);
+    return `${q.median.toFixed(3)} (${q.low.toFixed(3)}-${q.high.toFixed(3)})`;
+  };
+  console.log(
+    label,
+    'cpu us',
+    median(m).toFixed(2),
+    median(d).toFixed(2),
+    'diff',
+    f(m.map((x, i) => x - (d[i] ?? 0))),
+    'ratio',
+    f(ratios(d, m)),
+    'rate ratio',
+    f(ratios(mr, dr)),
+  );
 };
 await run('default');
 await t.mesh.daemon.kill();

@@ -6,7 +6,7 @@ import type { ExecResult, Host } from './host.ts';
 import type { Lab } from './lab.ts';
 import type { LabProcess } from './process.ts';
 
-const bin = join(import.meta.dirname, '..', '..', 'bin');
+const checkout = join(import.meta.dirname, '..', '..');
 
 /** Emulated machines (KMESH_SLOW) take their time. */
 export const patience = process.env['KMESH_SLOW'] === undefined ? 1 : 10;
@@ -15,6 +15,8 @@ export class TestMesh {
   readonly lab: Lab;
   /** The directory of `--config`. */
   readonly config: string;
+  /** Checkout whose programs are run; another one is another version. */
+  checkout = checkout;
   #daemon: LabProcess | null = null;
 
   constructor(lab: Lab) {
@@ -49,7 +51,7 @@ export class TestMesh {
 
   launch(flags: readonly string[] = []): LabProcess {
     const command = [
-      join(bin, 'kmesh-daemon'),
+      join(this.checkout, 'bin', 'kmesh-daemon'),
       '--config',
       this.config,
       '--bpf-fs-path',
@@ -59,7 +61,7 @@ export class TestMesh {
   }
 
   ctl(...args: readonly string[]): Promise<ExecResult> {
-    return this.lab.node.exec([join(bin, 'kmeshctl'), ...args], { timeoutMs: 30_000 * patience });
+    return this.lab.node.exec([join(this.checkout, 'bin', 'kmeshctl'), ...args], { timeoutMs: 30_000 * patience });
   }
 
   /** Waits until the kernel holds what the files say. */
@@ -87,7 +89,7 @@ export class TestMesh {
 
   async uninstall(): Promise<string> {
     return await this.lab.node.output([
-      join(bin, 'kmesh-daemon'),
+      join(this.checkout, 'bin', 'kmesh-daemon'),
       'uninstall',
       '--bpf-fs-path',
       join(this.lab.bpfFsPath, 'km'),
