@@ -45,6 +45,8 @@ static __always_inline int km_refuse(struct bpf_sock_addr *ctx, bool connecting,
 	ctx->user_port = 0;
 	if (!ip6) { /* a constant: 5.10 refuses a connect4 program that only holds a write of user_ip6 */
 		ctx->user_ip4 = bpf_htonl(0x7f000001);
+	} else if (ctx->user_ip6[0] == 0 && ctx->user_ip6[1] == 0 && ctx->user_ip6[2] == KM_MAPPED_WORD) {
+		ctx->user_ip6[3] = bpf_htonl(0x7f000001);
 	} else {
 		ctx->user_ip6[0] = 0;
 		ctx->user_ip6[1] = 0;

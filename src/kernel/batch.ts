@@ -35,7 +35,7 @@ export class BatchWriter<K, V> {
       if (valueCodec !== null && value !== null) valueCodec.encode(value, values.view, i * valueCodec.size);
       i++;
     }
-    this.#attr.u64(field.keys, keys.address).u64(field.values, values.address).u32(field.count, pairs.length);
+    this.#attr.u64(field.keys, keys).u64(field.values, values).u32(field.count, pairs.length);
     const result = this.#attr.call(this.#command);
     if (result >= 0) return { errno: 0, done: pairs.length };
     if (unsupported.has(-result)) {
@@ -90,8 +90,8 @@ export class BatchReader {
   next(): BatchChunk {
     const [from, to] = this.#round % 2 === 0 ? this.#positions : [this.#positions[1], this.#positions[0]];
     for (;;) {
-      const attr = this.#attr.u64(field.inBatch, this.#round === 0 ? 0n : from.address).u64(field.outBatch, to.address);
-      attr.u64(field.keys, this.#keys.address).u64(field.values, this.#values.address).u32(field.count, this.#size);
+      const attr = this.#attr.u64(field.inBatch, this.#round === 0 ? 0n : from).u64(field.outBatch, to);
+      attr.u64(field.keys, this.#keys).u64(field.values, this.#values).u32(field.count, this.#size);
       const error = -Math.min(attr.call(bpfCommand.MAP_LOOKUP_BATCH), 0);
       if (error === errno.ENOSPC) {
         this.#grow();

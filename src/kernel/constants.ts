@@ -57,8 +57,9 @@ function variables(libbpf: Libbpf, object: Pointer): Variable[] {
 function sectionData(libbpf: Libbpf, object: Pointer): Pointer {
   for (let map = libbpf.nextMap(object, 0n); map !== 0n; map = libbpf.nextMap(object, map)) {
     if (!libbpf.mapIsInternal(map) || !libbpf.mapName(map).endsWith(section)) continue;
-    const data = libbpf.mapInitialValue(map, allocate(8).address);
-    if (data !== 0n) return data;
+    const size = allocate(8);
+    const data = libbpf.mapInitialValue(map, size.address);
+    if (data !== 0n && size.view.getBigUint64(0, true) > 0n) return data;
   }
   throw new KmError('KM4005', `the object has no ${section}`);
 }

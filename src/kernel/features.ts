@@ -96,11 +96,11 @@ function load(code: readonly number[][], type: number, attach: number, btfId = 0
   const attr = new BpfAttr()
     .u32(0, type)
     .u32(4, code.length)
-    .u64(8, instructions.address)
-    .u64(16, license.address)
+    .u64(8, instructions)
+    .u64(16, license)
     .u32(24, 1)
     .u32(28, log.bytes.length)
-    .u64(32, log.address)
+    .u64(32, log)
     .u32(68, attach)
     .u32(108, btfId);
   const fd = attr.call(bpfCommand.PROG_LOAD);
@@ -156,7 +156,7 @@ function batch(): string | null {
   const fd = createMap(mapTypeNumber('hash'), 4, 4, 4);
   if (fd < 0) return verdict(fd);
   const [keys, values, position] = [allocate(64), allocate(64), allocate(8)];
-  const attr = new BpfAttr().u64(8, position.address).u64(16, keys.address).u64(24, values.address);
+  const attr = new BpfAttr().u64(8, position).u64(16, keys).u64(24, values);
   const result = attr.u32(32, 4).u32(36, fd).call(bpfCommand.MAP_LOOKUP_BATCH);
   close(fd);
   return result === -errno.ENOENT ? null : errnoName(result);

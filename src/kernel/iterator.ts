@@ -27,7 +27,7 @@ function attachIterator(program: Program, mapFd: number | undefined): number {
   const info = allocate(8);
   if (mapFd !== undefined) {
     info.view.setUint32(0, mapFd, true);
-    attr.u64(16, info.address).u32(24, 8);
+    attr.u64(16, info).u32(24, 8);
   }
   return attr.call(bpfCommand.LINK_CREATE);
 }

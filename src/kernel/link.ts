@@ -23,7 +23,7 @@ export class Link {
   /** The kernel's numbers of the link and its program (struct bpf_link_info). KM4010. */
   info(): { readonly id: number; readonly programId: number } {
     const info = allocate(64);
-    const result = new BpfAttr().u32(0, this.fd).u32(4, 64).u64(8, info.address).call(bpfCommand.OBJ_GET_INFO_BY_FD);
+    const result = new BpfAttr().u32(0, this.fd).u32(4, 64).u64(8, info).call(bpfCommand.OBJ_GET_INFO_BY_FD);
     if (result < 0) throw new KmError('KM4010', `link info: ${errnoName(result)}`);
     return { id: info.view.getUint32(4, true), programId: info.view.getUint32(8, true) };
   }

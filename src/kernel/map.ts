@@ -65,7 +65,7 @@ export class KernelMap<K, V> {
     this.#key = allocate(info.keySize);
     this.#nextKey = allocate(info.keySize);
     this.#value = allocate(this.#valueBytes);
-    this.#attr.u32(0, fd).u64(8, this.#key.address);
+    this.#attr.u32(0, fd).u64(8, this.#key);
   }
 
   get #valueBytes(): number {
@@ -193,7 +193,7 @@ export class KernelMap<K, V> {
     this.#value.bytes.fill(0);
     for (let i = 0; i < this.info.maxEntries; i++) {
       this.#key.view.setUint32(0, i, true);
-      this.#checkUpdate(this.#attr.u64(16, this.#value.address).u64(24, 0n).call(bpfCommand.MAP_UPDATE_ELEM), 0);
+      this.#checkUpdate(this.#attr.u64(16, this.#value).u64(24, 0n).call(bpfCommand.MAP_UPDATE_ELEM), 0);
     }
   }
 
@@ -214,7 +214,7 @@ export class KernelMap<K, V> {
   }
 
   #lookupEncoded(flags: number): boolean {
-    const attr = this.#attr.u64(16, this.#value.address).u64(24, BigInt(flags));
+    const attr = this.#attr.u64(16, this.#value).u64(24, BigInt(flags));
     const result = attr.call(bpfCommand.MAP_LOOKUP_ELEM);
     if (result === -errno.ENOENT) return false;
     if (result < 0) throw this.#failure('lookup', result);
@@ -223,7 +223,7 @@ export class KernelMap<K, V> {
 
   #update(key: K, flags: number): boolean {
     this.#type.key.encode(key, this.#key.view, 0);
-    const attr = this.#attr.u64(16, this.#value.address).u64(24, BigInt(flags));
+    const attr = this.#attr.u64(16, this.#value).u64(24, BigInt(flags));
     return this.#checkUpdate(attr.call(bpfCommand.MAP_UPDATE_ELEM), flags);
   }
 
@@ -272,7 +272,7 @@ export class KernelMap<K, V> {
   /** BPF_MAP_GET_NEXT_KEY starts over when its key was deleted meanwhile; keys that were seen are passed over. */
   *#pairsOneByOne(): Generator<readonly [DataView, number, DataView, number]> {
     const seen = new Set<string>();
-    const attr = new BpfAttr().u32(0, this.fd).u64(16, this.#nextKey.address);
+    const attr = new BpfAttr().u32(0, this.fd).u64(16, this.#nextKey);
     const limit = 2 * this.info.maxEntries;
     for (let i = 0; i <= limit; i++) {
       const result = attr.call(bpfCommand.MAP_GET_NEXT_KEY);
@@ -284,7 +284,7 @@ export class KernelMap<K, V> {
       seen.add(name);
       const current = allocate(this.info.keySize);
       current.bytes.set(this.#nextKey.bytes);
-      attr.u64(8, current.address);
+      attr.u64(8, current);
       if (value) yield [current.view, 0, this.#value.view, 0];
     }
   }
@@ -326,7 +326,7 @@ export function rawMap(fd: number, name: string, setting: string | null = null):
 /** struct bpf_map_info of linux/bpf.h. */
 export function mapInfo(fd: number, name: string): MapInfo {
   const info = allocate(88);
-  const result = new BpfAttr().u32(0, fd).u32(4, 88).u64(8, info.address).call(bpfCommand.OBJ_GET_INFO_BY_FD);
+  const result = new BpfAttr().u32(0, fd).u32(4, 88).u64(8, info).call(bpfCommand.OBJ_GET_INFO_BY_FD);
   if (result < 0) throw new KmError('KM4007', `map ${name}: info: ${errnoName(result)}`);
   const u32 = (offset: number): number => info.view.getUint32(offset, true);
   return {

@@ -30,7 +30,7 @@ export const linksDirectory = (root: string): string => join(root, 'links');
 /** Pins one object under a name that is free. KM4008. */
 export function pin(fd: number, path: string): void {
   const name = cString(path);
-  const result = new BpfAttr().u64(0, name.address).u32(8, fd).call(bpfCommand.OBJ_PIN);
+  const result = new BpfAttr().u64(0, name).u32(8, fd).call(bpfCommand.OBJ_PIN);
   if (result < 0) throw new KmError('KM4008', `pin ${path}: ${errnoName(result)}`);
 }
 
@@ -47,7 +47,7 @@ export function replacePin(fd: number, path: string): void {
 /** A new file descriptor of what is pinned there, or null when the name does not exist. KM4008. */
 export function openPin(path: string): number | null {
   const name = cString(path);
-  const fd = new BpfAttr().u64(0, name.address).call(bpfCommand.OBJ_GET);
+  const fd = new BpfAttr().u64(0, name).call(bpfCommand.OBJ_GET);
   if (fd === -errno.ENOENT) return null;
   if (fd < 0) throw new KmError('KM4008', `open pin ${path}: ${errnoName(fd)}`);
   return fd;

@@ -75,14 +75,17 @@ const attrSize = 144;
 export class BpfAttr {
   readonly #memory = allocate(attrSize);
   readonly view = this.#memory.view;
+  readonly #pointers = new Map<number, Memory>();
 
   u32(offset: number, value: number): this {
     this.view.setUint32(offset, value, true);
     return this;
   }
 
-  u64(offset: number, value: bigint): this {
-    this.view.setBigUint64(offset, value, true);
+  /** A number, or the address of memory that then lives as long as this argument, whoever else forgets it. */
+  u64(offset: number, value: bigint | Memory): this {
+    if (typeof value !== 'bigint') this.#pointers.set(offset, value);
+    this.view.setBigUint64(offset, typeof value === 'bigint' ? value : value.address, true);
     return this;
   }
 

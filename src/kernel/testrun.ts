@@ -22,8 +22,8 @@ export function testRun(program: Program, packet: Uint8Array, repeat = 1): TestR
     .u32(0, program.fd)
     .u32(8, packet.length)
     .u32(12, output.bytes.length)
-    .u64(16, input.address)
-    .u64(24, output.address)
+    .u64(16, input)
+    .u64(24, output)
     .u32(32, repeat);
   const result = attr.call(bpfCommand.PROG_TEST_RUN);
   if (result < 0) throw new KmError('KM4010', `test run of ${program.name}: ${errnoName(result)}`);

@@ -9,6 +9,9 @@ import type { LabProcess } from '../lab/process.ts';
 import { fileName, fileText, scale } from './scale-objects.ts';
 import type { Target } from './targets.ts';
 
+/** Late enough that a machine that is busy with other things still gives a figure. */
+const startDeadlineMs = 120_000;
+
 const liveAddress = '10.111.0.1';
 
 export interface Start {
@@ -61,7 +64,7 @@ export class ScaleMesh implements AsyncDisposable {
   /** Starts a daemon; `written` is what it says to have written by then. */
   async start(): Promise<Start> {
     const from = performance.now();
-    const daemon = await this.mesh.start(['--log-level', 'debug']);
+    const daemon = await this.mesh.start(['--log-level', 'debug'], startDeadlineMs);
     const seconds = (performance.now() - from) / 1000;
     const published = [...daemon.stderr.matchAll(/ published .*\bwritten=(\d+)/g)];
     if (published.length === 0) throw new Error(`the daemon does not say what it published: ${daemon.stderr}`);

@@ -43,9 +43,9 @@ export class TestMesh {
   }
 
   /** Starts the daemon and waits until it says that it is ready. */
-  async start(flags: readonly string[] = []): Promise<LabProcess> {
+  async start(flags: readonly string[] = [], timeoutMs = 20_000 * patience): Promise<LabProcess> {
     this.#daemon = this.launch(flags);
-    await this.#daemon.line(/ INFO daemon: ready /, { stream: 'stderr', timeoutMs: 20_000 * patience });
+    await this.#daemon.line(/ INFO daemon: ready /, { stream: 'stderr', timeoutMs });
     return this.#daemon;
   }
 

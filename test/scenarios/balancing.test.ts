@@ -16,6 +16,9 @@ const test = requireRoot(nodeTest);
 const many = patience === 1 ? 30_000 : 3_000;
 const tolerance = patience === 1 ? 0.02 : 0.05;
 
+/** 6 000 datagrams: 0.61 % standard deviation; 600 on a slow machine: 1.9 %. */
+const udpTolerance = patience === 1 ? 0.03 : 0.09;
+
 const names = ['red', 'green', 'blue'] as const;
 const udpPort = 5353;
 
@@ -165,8 +168,7 @@ spec:
         const result = await manyConnections(client, args);
         assert.deepEqual(result.errors, {});
         assert.equal(result.mismatches, 0);
-        // 6 000 datagrams: 0.61 % standard deviation.
-        for (const share of shares(result.answers)) assert.ok(Math.abs(share - 1 / 3) < 0.03, String(share));
+        for (const share of shares(result.answers)) assert.ok(Math.abs(share - 1 / 3) < udpTolerance, String(share));
       });
     }
   }
