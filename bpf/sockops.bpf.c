@@ -49,6 +49,7 @@ static __always_inline void km_opened(struct bpf_sock_ops *ctx, struct km_conn *
 	conn->acked_base = ctx->bytes_acked;
 	if (!config || !config->monitoring)
 		return;
+	conn->flags |= KM_CONN_COUNTED;
 	traffic = km_traffic_of(conn, KM_REASON_NONE);
 	if (traffic)
 		__sync_fetch_and_add(&traffic->opened, 1);
@@ -82,7 +83,7 @@ static __always_inline void km_closed(struct bpf_sock_ops *ctx, struct bpf_sock 
 			    last_state == BPF_TCP_CLOSING || last_state == BPF_TCP_TIME_WAIT)) {
 		sent -= 1; /* an acknowledged FIN is one of bytes_acked */
 	}
-	if (config && config->monitoring) {
+	if (established ? conn->flags & KM_CONN_COUNTED : config && config->monitoring) {
 		stats = conn->endpoint ? bpf_map_lookup_elem(&km_endpoint_stats, &conn->endpoint) : NULL;
 		if (stats) {
 			__sync_fetch_and_add(established ? &stats->closed : &stats->failed, 1);

@@ -8,6 +8,7 @@ packages=(
 	clang-19 clang-format-19 libbpf-dev bpftool # build: objects, their BTF, libbpf
 	iproute2 iptables procps util-linux # tests: namespaces, the DNAT to measure beside
 	curl wrk nginx-light python3 # tests: real clients and servers
+	zsh fish # tests: kmeshctl's completion in the shells it is for
 )
 
 missing=()

@@ -49,6 +49,8 @@ enum km_conn_flags {
 	KM_CONN_REWRITTEN = 1,	 /* asked and real differ: getpeername and recvmsg show asked */
 	KM_CONN_ESTABLISHED = 2, /* the handshake was seen */
 	KM_CONN_CLOSED = 4,	 /* counted as closed; a socket can pass TCP_CLOSE twice */
+	KM_CONN_COUNTED =
+		16, /* counted as opened, so it is counted as closed whatever the switch says then */
 	KM_CONN_UDP_REPLIES = 8, /* datagrams were rewritten one by one: look in km_udp_reply */
 };
 

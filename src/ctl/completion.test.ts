@@ -73,8 +73,9 @@ describe('completion', () => {
   });
 
   test('bash offers commands, flags, types and values', async () => {
-    const ask =
-      'source "$1"; shift; COMP_WORDS=(kmeshctl "$@"); COMP_CWORD=$#; _kmeshctl; printf "%s\\n" "${COMPREPLY[@]}"';
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: bash's, not JavaScript's
+    const all = '"${COMPREPLY[@]}"';
+    const ask = `source "$1"; shift; COMP_WORDS=(kmeshctl "$@"); COMP_CWORD=$#; _kmeshctl; printf "%s\\n" ${all}`;
     const offered = async (words: readonly string[]) => {
       const { stdout } = await exec('bash', ['--norc', '-euc', ask, 'bash', join(dir, 'bash'), ...words]);
       return stdout.split('\n').filter((word) => word !== '');

@@ -72,7 +72,13 @@ export class Controller {
     if (!this.#synced) return;
     const delta = this.#parts.builder.reevaluateNetns();
     if (delta.services.size + delta.workloads.size > 0 || this.#stale) this.#take(delta);
-    else this.#enrol();
+    else {
+      try {
+        this.#enrol();
+      } catch (error) {
+        this.#fail(error);
+      }
+    }
   }
 
   /** All services as the compiler has them now. */
@@ -86,7 +92,7 @@ export class Controller {
   }
 
   #take(delta: MeshDelta): void {
-    const { builder, names, log } = this.#parts;
+    const { builder, names } = this.#parts;
     names.update(builder.mesh, delta);
     try {
       this.#publish(delta);
@@ -95,14 +101,18 @@ export class Controller {
       this.#stale = false;
       this.#failure = null;
     } catch (error) {
-      // What the kernel holds is not known any more: read it again and publish everything with the next change.
-      const reason = error instanceof KmError ? error.line() : String(error);
-      if (reason !== this.#failure) log.error('publish failed; the kernel keeps what it has', { reason });
-      this.#failure = reason;
-      this.#stale = true;
-      this.#publisher = this.#parts.adopt();
+      this.#fail(error);
     }
     this.#reapLater();
+  }
+
+  /** What the kernel holds is not known any more: read it again, and publish everything at the next try. */
+  #fail(error: unknown): void {
+    const reason = error instanceof KmError ? error.line() : String(error);
+    if (reason !== this.#failure) this.#parts.log.error('publish failed; the kernel keeps what it has', { reason });
+    this.#failure = reason;
+    this.#stale = true;
+    this.#publisher = this.#parts.adopt();
   }
 
   #publish(delta: MeshDelta): void {
@@ -146,7 +156,13 @@ export class Controller {
   #reapLater(): void {
     this.#reaper ??= setTimeout(() => {
       this.#reaper = null;
-      if (this.#publisher.reap()) this.#reapLater();
+      try {
+        if (this.#publisher.reap()) this.#reapLater();
+        // What was deleted may have made room.
+        else if (this.#refused.size > 0) this.#take({ services: new Set(), workloads: new Set() });
+      } catch (error) {
+        this.#fail(error);
+      }
     }, reapEveryMs);
   }
 }

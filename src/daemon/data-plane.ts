@@ -2,7 +2,7 @@
  * The programs and maps in the kernel as one thing: loaded, taken over from an earlier daemon where they fit, attached,
  * and removed. They are pinned, so that they work on without a daemon.
  */
-import { existsSync, readdirSync, rmdirSync } from 'node:fs';
+import { existsSync, readdirSync, rmdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { KmError } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
@@ -16,12 +16,22 @@ import { ensureLink, type Link, openLink } from '../kernel/link.ts';
 import { type KernelMap, type MapType, typedMaps } from '../kernel/map.ts';
 import { netnsCookie } from '../kernel/netns.ts';
 import { type LoadedObjects, loadObjects, type Program } from '../kernel/object.ts';
-import { ensureBpffs, linksDirectory, listPins, mapsDirectory, pinMaps, removeTree } from '../kernel/pin.ts';
+import { ensureBpffs, linksDirectory, listPins, mapsDirectory, pinMaps, removeTree, unpin } from '../kernel/pin.ts';
 import { sizeFlags } from './settings.ts';
 import { root } from './version.ts';
 
 const objectsDirectory = join(root, 'build', 'bpf');
 const mainObjects = ['sock_addr', 'sockops', 'conn_iter'];
+
+/** Tables that point into each other: an old one beside a new empty one would lead nowhere. */
+const balancingTables = [
+  'km_listener',
+  'km_cluster',
+  'km_cluster_stats',
+  'km_slot',
+  'km_endpoint',
+  'km_endpoint_stats',
+] as const;
 
 /** Programs that are attached to the cgroup, in the order that lets no reply come back to a hook that is not there. */
 export const cgroupPrograms = [
@@ -75,6 +85,7 @@ export class DataPlane {
       maxEntries: this.#options.mapSizes,
       pinnedMaps: mapsDirectory(this.#options.bpfFsPath, schema),
       settings: sizeFlags,
+      together: [balancingTables],
     };
     try {
       return loadObjects(this.#libbpf, { ...request, constants: { km_observe_inbound: 1 } });
@@ -96,12 +107,25 @@ export class DataPlane {
     for (const name of cgroupPrograms) {
       const program = this.#program(name);
       const path = join(linksDirectory(bpfFsPath), name);
+      this.#leaveOtherCgroup(path);
       this.#links.set(
         name,
         ensureLink(path, program, () => attachCgroup(program, this.cgroup)),
       );
     }
     for (const other of otherSchemas(bpfFsPath)) removeTree(join(bpfFsPath, other));
+  }
+
+  /** A link stays with its cgroup for ever: one of another `--cgroup2-path` has to go before the new one is made. */
+  #leaveOtherCgroup(path: string): void {
+    const link = openLink(path);
+    if (link === null) return;
+    if (link.info().cgroupId !== statSync(this.cgroup, { bigint: true }).ino) {
+      this.#options.log.warn('leaving another cgroup', { link: path });
+      link.detach();
+      unpin(path);
+    }
+    link.close();
   }
 
   /** Names of the hooks that run now. */

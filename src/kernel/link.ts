@@ -20,12 +20,19 @@ export class Link {
     if (result < 0) throw new KmError('KM4010', `switch a link to ${program.name}: ${errnoName(result)}`);
   }
 
-  /** The kernel's numbers of the link and its program (struct bpf_link_info). KM4010. */
-  info(): { readonly id: number; readonly programId: number } {
+  /**
+   * The kernel's numbers of the link and its program, and for a cgroup's link of the cgroup, which is its directory's inode
+   * (struct bpf_link_info). KM4010.
+   */
+  info(): { readonly id: number; readonly programId: number; readonly cgroupId: bigint } {
     const info = allocate(64);
     const result = new BpfAttr().u32(0, this.fd).u32(4, 64).u64(8, info).call(bpfCommand.OBJ_GET_INFO_BY_FD);
     if (result < 0) throw new KmError('KM4010', `link info: ${errnoName(result)}`);
-    return { id: info.view.getUint32(4, true), programId: info.view.getUint32(8, true) };
+    return {
+      id: info.view.getUint32(4, true),
+      programId: info.view.getUint32(8, true),
+      cgroupId: info.view.getBigUint64(16, true),
+    };
   }
 
   pin(path: string): void {

@@ -57,11 +57,14 @@ export function netnsAddresses(path: string): string[] {
     .map(({ address }) => address);
 }
 
-/** `DEVICE:INODE` of a namespace's file: equal for two paths of one namespace. KM4011. */
+/**
+ * `DEVICE:INODE:TIME` of a namespace's file: equal for two paths of one namespace. The time is when the inode was made,
+ * because the kernel gives a number again as soon as it is free. KM4011.
+ */
 export function netnsId(path: string): string {
   try {
-    const { dev, ino } = statSync(path, { bigint: true });
-    return `${dev}:${ino}`;
+    const { dev, ino, ctimeNs } = statSync(path, { bigint: true });
+    return `${dev}:${ino}:${ctimeNs}`;
   } catch (cause) {
     throw new KmError('KM4011', `${path}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
   }

@@ -31,6 +31,8 @@ export interface LoadRequest {
   readonly constants?: Readonly<Record<string, Constant>>;
   /** Directory with pinned maps to go on with; one that does not exist is an empty one. */
   readonly pinnedMaps?: string;
+  /** Groups of maps that point into each other: their pins are taken over all together or not at all. */
+  readonly together?: readonly (readonly string[])[];
   /** Daemon flag that sizes each map, for error messages. */
   readonly settings?: Readonly<Record<string, string>>;
   /** False leaves a program out, for kernels that lack what it needs. */
@@ -86,6 +88,8 @@ class Loader {
   readonly #reused: string[] = [];
   readonly #notReused: { map: string; reason: string }[] = [];
   readonly #pinned: ReadonlyMap<string, number>;
+  /** Pins that would fit but are not taken, and why. */
+  readonly #passedOver = new Map<string, string>();
   /** Where the kernel says why it refuses; only pages that it writes become real. */
   readonly #log = allocate(logSize);
 
@@ -98,6 +102,7 @@ class Loader {
   load(): LoadedObjects {
     for (const path of this.#request.objects) this.#open(path);
     this.#checkNames();
+    this.#refuseBrokenGroups();
     for (const object of this.#objects) {
       const prepared = this.#prepareMaps(object);
       this.#choosePrograms(object);
@@ -166,6 +171,31 @@ class Loader {
     return all;
   }
 
+  /** Passes over the pins of a whole group when one of them is missing or does not fit. */
+  #refuseBrokenGroups(): void {
+    const misfits = new Map<string, string>();
+    for (const object of this.#objects) {
+      for (const map of this.#mapsOf(object)) {
+        const name = this.#libbpf.mapName(map);
+        const entries = this.#request.maxEntries?.[name];
+        const definition = this.#definition(map, name);
+        const wanted = entries === undefined ? definition : { ...definition, maxEntries: entries };
+        const pinned = this.#pinned.get(name);
+        const difference = pinned === undefined ? 'it is not pinned' : incompatibility(wanted, mapInfo(pinned, name));
+        if (difference !== null) misfits.set(name, difference);
+      }
+    }
+    for (const group of this.#request.together ?? []) {
+      const misfit = group.find((name) => misfits.has(name));
+      if (misfit === undefined) continue;
+      for (const name of group) {
+        if (!this.#pinned.has(name)) continue;
+        const reason = misfits.get(name) ?? `${misfit} does not fit: ${misfits.get(misfit)}`;
+        this.#passedOver.set(name, reason);
+      }
+    }
+  }
+
   /** Sets sizes and hands libbpf the maps that exist already. Returns those that it will create. */
   #prepareMaps(object: OpenObject): Pointer[] {
     return this.#mapsOf(object).filter((map) => {
@@ -182,7 +212,7 @@ class Loader {
       }
       const pinned = this.#pinned.get(name);
       if (pinned === undefined) return true;
-      const difference = incompatibility(wanted, mapInfo(pinned, name));
+      const difference = this.#passedOver.get(name) ?? incompatibility(wanted, mapInfo(pinned, name));
       if (difference !== null) {
         this.#notReused.push({ map: name, reason: difference });
         return true;

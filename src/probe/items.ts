@@ -57,10 +57,11 @@ export function endpointItems(
   stats: (endpoint: bigint) => KmEndpointStats | undefined,
   live: readonly KmEvent[],
 ): EndpointItem[] {
-  const carried = new Map<string, { sent: number; received: number; retransmits: number }>();
+  const carried = new Map<string, { active: number; sent: number; received: number; retransmits: number }>();
   for (const event of live) {
     const key = liveKey(event.cluster, event.realAddr, event.realPort);
-    const sum = carried.get(key) ?? { sent: 0, received: 0, retransmits: 0 };
+    const sum = carried.get(key) ?? { active: 0, sent: 0, received: 0, retransmits: 0 };
+    sum.active += 1;
     sum.sent += Number(event.sentBytes);
     sum.received += Number(event.receivedBytes);
     sum.retransmits += event.retransmits;
@@ -86,8 +87,7 @@ export function endpointItems(
           weight: e.weight,
           workload: e.workload === undefined ? null : (mesh.workloads.get(e.workload)?.name ?? e.workload),
           connectionsOpened: Number(counted?.opened ?? 0n),
-          // UDP has no close: its connected sockets are counted when they are opened.
-          connectionsActive: p.protocol === 'UDP' ? 0 : Number((counted?.opened ?? 0n) - (counted?.closed ?? 0n)),
+          connectionsActive: more?.active ?? 0,
           connectionsFailed: Number(counted?.failed ?? 0n),
           sentBytes: Number(counted?.sentBytes ?? 0n) + (more?.sent ?? 0),
           receivedBytes: Number(counted?.receivedBytes ?? 0n) + (more?.received ?? 0),

@@ -146,6 +146,26 @@ describe('publisher on real kernel maps', { skip: process.getuid?.() !== 0 && 'n
     holds(compiled(large));
   });
 
+  test('slots that are free but not in a row refuse one service only', () => {
+    kernel.close();
+    kernel = realTables(12);
+    const publisher = adopted();
+    const sized = (name: string, n: number, size: number): Service =>
+      service(name, {
+        addresses: [`10.96.0.${n}`],
+        endpoints: Array.from({ length: size }, (_, i) => ({ address: `10.${n}.0.${i}` })),
+      });
+    const four = ['a', 'b', 'c', 'd'].map((name, i) => sized(name, i, 3));
+    publisher.publishAll(compiled(...four));
+    for (const name of ['a', 'c']) publisher.publish(one(name, null));
+    clock = 1000;
+    publisher.reap();
+    const both = compiled(sized('long', 8, 4), sized('short', 9, 2));
+    const { refused } = publisher.publish(both);
+    assert.deepEqual([...refused.values()], ['KM3002 km_slot has no 4 free slots in a row: raise --max-slots']);
+    holds(compiled(...four.filter((s) => s.name === 'b' || s.name === 'd'), sized('short', 9, 2)));
+  });
+
   test('500 random changes, restarts in between: the kernel always holds exactly the sources', () => {
     let seed = 7;
     const random = (n: number): number => {

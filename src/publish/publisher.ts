@@ -7,7 +7,6 @@
  * only the difference.
  */
 import { addressFromWords, addressToWords } from '../base/address.ts';
-import { KmError } from '../base/errors.ts';
 import { idOf } from '../compile/ids.ts';
 import type { CompiledCluster, CompiledListener, CompiledService } from '../compile/service.ts';
 import type { KmCluster, KmEndpoint, KmListenerKey } from '../kernel/gen/layout.gen.ts';
@@ -164,12 +163,15 @@ export class Publisher {
     const refused = new Map<string, string>();
     const capacity = this.#capacity();
     const accepted = new Map<string, CompiledService | null>();
+    const plan = new Plan();
     for (const [service, compiled] of changes) {
-      const reason = compiled === null ? null : checkCapacity(capacity, this.#growth(service, compiled));
+      const reason =
+        compiled === null
+          ? null
+          : (checkCapacity(capacity, this.#growth(service, compiled)) ?? this.#takeRuns(plan, compiled));
       if (reason === null) accepted.set(service, compiled);
       else refused.set(service, reason);
     }
-    const plan = new Plan();
     for (const service of accepted.keys()) {
       const old = this.#owned.get(service);
       for (const name of old?.listeners ?? []) plan.listenersGone.add(name);
@@ -223,6 +225,22 @@ export class Publisher {
     );
   }
 
+  /** Takes free slots for the clusters that need new ones; all of them or, with a reason, none. */
+  #takeRuns(plan: Plan, compiled: CompiledService): string | null {
+    const taken = new Map<bigint, Run>();
+    for (const c of compiled.clusters) {
+      if (this.#clusters.get(c.id)?.digest === slotsDigest(c)) continue;
+      const first = this.#space.take(c.slots.length);
+      if (first === null) {
+        for (const run of taken.values()) this.#space.give(run);
+        return `KM3002 km_slot has no ${c.slots.length} free slots in a row: raise ${sizeFlags.slot}`;
+      }
+      taken.set(c.id, { first, length: c.slots.length });
+    }
+    for (const [id, run] of taken) plan.runs.set(id, run);
+    return null;
+  }
+
   #planCluster(plan: Plan, c: CompiledCluster, now: number): void {
     plan.clustersGone.delete(c.id);
     const old = this.#clusters.get(c.id);
@@ -241,16 +259,13 @@ export class Publisher {
     }
     const kept = new Set(c.endpoints.map((e) => e.id));
     for (const id of old?.endpoints ?? []) if (!kept.has(id)) plan.endpointsGone.push(id);
-    let run = old?.run;
-    if (old === undefined || old.digest !== digest || run === undefined) {
-      const first = this.#space.take(c.slots.length);
-      if (first === null) {
-        throw new KmError('KM3002', `km_slot has no ${c.slots.length} free slots in a row: raise ${sizeFlags.slot}`);
-      }
-      run = { first, length: c.slots.length };
-      for (const [i, s] of c.slots.entries()) plan.slots.push([first + i, s]);
+    let run = old?.run ?? { first: 0, length: 0 };
+    const fresh = plan.runs.get(c.id);
+    if (fresh !== undefined) {
+      run = fresh;
+      for (const [i, s] of c.slots.entries()) plan.slots.push([fresh.first + i, s]);
       if (old !== undefined) this.#retiredRuns.add(old.run, now);
-    } else if (old.policy === policy && old.affinitySeconds === c.affinitySeconds) {
+    } else if (old !== undefined && old.policy === policy && old.affinitySeconds === c.affinitySeconds) {
       this.#clusters.set(c.id, { ...old, endpoints: [...kept] });
       return;
     }
@@ -343,6 +358,8 @@ export class Publisher {
 
 /** The writes of one publish, in the order in which {@link Publisher} makes them. */
 class Plan {
+  /** Slots taken for a cluster whose slots are new. */
+  readonly runs = new Map<bigint, Run>();
   readonly endpoints: (readonly [bigint, KmEndpoint])[] = [];
   readonly endpointStats: (readonly [bigint, typeof zeroEndpointStats])[] = [];
   readonly slots: (readonly [number, { endpoint: bigint; alias: bigint; threshold: number }])[] = [];

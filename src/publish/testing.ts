@@ -21,15 +21,8 @@ export function realTables(entries = 1000): TestTables {
     objects: [join(build, 'sock_addr.bpf.o')],
     maxEntries: Object.fromEntries(names.map((name) => [name, entries])),
   });
-  const {
-    km_listener,
-    km_cluster,
-    km_cluster_stats,
-    km_slot,
-    km_endpoint,
-    km_endpoint_stats,
-    km_workload_address,
-  } = mapTypes;
+  const { km_listener, km_cluster, km_cluster_stats, km_slot, km_endpoint, km_endpoint_stats, km_workload_address } =
+    mapTypes;
   const maps = typedMaps(loaded.maps, {
     km_listener,
     km_cluster,

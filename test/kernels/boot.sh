@@ -13,11 +13,11 @@ out=$(readlink -f "$out")
 rm -f "$out"/{log,console,status}
 
 initramfs=$(mktemp)
-trap 'rm -f "$initramfs"' EXIT
+qemu=
+trap 'rm -f "$initramfs"; [ -z "$qemu" ] || kill "$qemu" 2>/dev/null' EXIT
 "$here/initramfs.sh" "$kernel" "$initramfs"
 vmlinuz=$(find "$kernel/boot" "$kernel"/lib/modules/*/ -maxdepth 1 -name 'vmlinuz*' 2>/dev/null | head -1)
 
-ended=0
 timeout "${LIMIT:-900}" qemu-system-x86_64 \
 	-accel "${ACCEL:-tcg,thread=multi}" -cpu "${CPU:-max}" -machine q35 -smp "${CPUS:-2}" -m "${MEMORY:-2048}" \
 	-nodefaults -nographic -no-reboot -serial "file:$out/console" \
@@ -25,6 +25,10 @@ timeout "${LIMIT:-900}" qemu-system-x86_64 \
 	-virtfs "local,path=$out,mount_tag=out,security_model=none" \
 	-kernel "$vmlinuz" -initrd "$initramfs" \
 	-append "console=ttyS0 panic=-1 quiet mitigations=off KERNEL=$kernel CHECKOUT=${here%/test/kernels} RUN=\"$script $*\"" \
-	</dev/null >"$out/qemu" 2>&1 || ended=$?
+	</dev/null >"$out/qemu" 2>&1 &
+qemu=$!
+ended=0
+wait "$qemu" || ended=$?
+qemu=
 [ "$ended" != 124 ] || exit 124
 exit "$(cat "$out/status" 2>/dev/null || echo 125)"

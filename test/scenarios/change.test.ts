@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test as nodeTest } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { ConnectionItem } from '../../src/api/types.ts';
+import { cgroupPath } from '../lab/cgroup.ts';
 import { clientResult, type ManyResult, manyConnections, manyConnectionsCommand } from '../lab/clients.ts';
 import type { Host } from '../lab/host.ts';
 import { Lab } from '../lab/lab.ts';
@@ -147,6 +148,29 @@ describe('change under load', { skip: process.getuid?.() !== 0 && process.env['C
     assert.deepEqual((await result).errors, {});
     await endOf(open);
     await mesh.settled();
+  });
+
+  test('one table of another size takes those with it that point into it', async () => {
+    await mesh.daemon.kill('SIGTERM');
+    await mesh.start(['--max-slots', '4000']);
+    await mesh.settled();
+    assert.deepEqual((await manyConnections(client, ['10.96.0.1', '80', '100'])).errors, {});
+    await mesh.daemon.kill('SIGTERM');
+    await mesh.start();
+    await mesh.settled();
+  });
+
+  test('the daemon moves to another cgroup and leaves the first', async () => {
+    await mesh.daemon.kill('SIGTERM');
+    await mesh.start(['--cgroup2-path', cgroupPath(lab.prefix, 'outside')]);
+    const outside = { cgroup: 'outside' } as const;
+    assert.deepEqual((await manyConnections(client, ['10.96.0.1', '80', '100'], outside)).errors, {});
+    const inside = await manyConnections(client, ['10.96.0.1', '80', '2', '--timeout', '2']);
+    assert.equal(inside.failures, 2);
+    await mesh.daemon.kill('SIGTERM');
+    await mesh.start();
+    await mesh.settled();
+    assert.deepEqual((await manyConnections(client, ['10.96.0.1', '80', '100'])).errors, {});
   });
 
   test('a second daemon for the same pins is refused', async () => {

@@ -3,7 +3,7 @@ import { array, be32, bytes, s32, u32, u64 } from '../codec.ts';
 import type { Codec } from '../codec.ts';
 
 /** Changes whenever an object of another layout could not share this one's maps. */
-export const schema = '545b35ec19a1';
+export const schema = '1858d936d33f';
 
 const nothing = bytes(0);
 const be32x4 = array(be32, 4);
@@ -12,6 +12,7 @@ export const kmConnFlags = {
   REWRITTEN: 1,
   ESTABLISHED: 2,
   CLOSED: 4,
+  COUNTED: 16,
   UDP_REPLIES: 8,
 } as const;
 export type KmConnFlags = (typeof kmConnFlags)[keyof typeof kmConnFlags];
