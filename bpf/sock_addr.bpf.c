@@ -199,13 +199,20 @@ static __always_inline enum km_verdict km_sendmsg(struct bpf_sock_addr *ctx, str
 	conn->protocol = IPPROTO_UDP;
 	conn->start_ns = bpf_ktime_get_ns();
 	verdict = km_decide(conn, netns);
-	if (verdict != KM_VERDICT_REWRITE)
+	if (verdict == KM_VERDICT_REFUSE)
 		return verdict;
 	sk = ctx->sk;
-	stored = sk ? bpf_sk_storage_get(&km_conn, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE) : NULL;
 	key.socket = bpf_get_socket_cookie(ctx);
 	km_addr_copy(key.addr, conn->real_addr);
 	key.port = conn->real_port;
+	if (verdict == KM_VERDICT_PASS) {
+		/* The application now asks for an endpoint itself: its answer is its own again. */
+		stored = sk ? bpf_sk_storage_get(&km_conn, sk, NULL, 0) : NULL;
+		if (stored && stored->flags & KM_CONN_UDP_REPLIES)
+			bpf_map_delete_elem(&km_udp_reply, &key);
+		return verdict;
+	}
+	stored = sk ? bpf_sk_storage_get(&km_conn, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE) : NULL;
 	km_addr_copy(reply.addr, conn->asked_addr);
 	reply.port = conn->asked_port;
 	if (!stored || bpf_map_update_elem(&km_udp_reply, &key, &reply, BPF_ANY)) {
@@ -266,7 +273,8 @@ int km_sendmsg6(struct bpf_sock_addr *ctx)
  * The address that a received datagram or getpeername() shows: what the application asked for. shown holds
  * the real one and is overwritten; false leaves it. Works for sockets whose workload has left the mesh since.
  */
-static __always_inline bool km_show(struct bpf_sock_addr *ctx, __be32 shown[KM_ADDR_WORDS], __be16 *port)
+static __always_inline bool km_show(struct bpf_sock_addr *ctx, bool received, __be32 shown[KM_ADDR_WORDS],
+				    __be16 *port)
 {
 	struct km_udp_reply_key key = {};
 	struct km_udp_reply *reply;
@@ -284,7 +292,7 @@ static __always_inline bool km_show(struct bpf_sock_addr *ctx, __be32 shown[KM_A
 		*port = conn->asked_port;
 		return true;
 	}
-	if (!(conn->flags & KM_CONN_UDP_REPLIES))
+	if (!received || !(conn->flags & KM_CONN_UDP_REPLIES))
 		return false;
 	key.socket = bpf_get_socket_cookie(ctx);
 	km_addr_copy(key.addr, shown);
@@ -297,20 +305,20 @@ static __always_inline bool km_show(struct bpf_sock_addr *ctx, __be32 shown[KM_A
 	return true;
 }
 
-static __always_inline int km_show4(struct bpf_sock_addr *ctx)
+static __always_inline int km_show4(struct bpf_sock_addr *ctx, bool received)
 {
 	__be16 port = (__be16)ctx->user_port;
 	__be32 addr[KM_ADDR_WORDS];
 
 	km_addr_from4(addr, ctx->user_ip4);
-	if (km_show(ctx, addr, &port)) {
+	if (km_show(ctx, received, addr, &port)) {
 		ctx->user_ip4 = addr[3];
 		ctx->user_port = port;
 	}
 	return KM_ALLOW;
 }
 
-static __always_inline int km_show6(struct bpf_sock_addr *ctx)
+static __always_inline int km_show6(struct bpf_sock_addr *ctx, bool received)
 {
 	__be16 port = (__be16)ctx->user_port;
 	__be32 addr[KM_ADDR_WORDS];
@@ -319,7 +327,7 @@ static __always_inline int km_show6(struct bpf_sock_addr *ctx)
 	addr[1] = ctx->user_ip6[1];
 	addr[2] = ctx->user_ip6[2];
 	addr[3] = ctx->user_ip6[3];
-	if (km_show(ctx, addr, &port)) {
+	if (km_show(ctx, received, addr, &port)) {
 		ctx->user_ip6[0] = addr[0];
 		ctx->user_ip6[1] = addr[1];
 		ctx->user_ip6[2] = addr[2];
@@ -332,23 +340,23 @@ static __always_inline int km_show6(struct bpf_sock_addr *ctx)
 SEC("cgroup/recvmsg4")
 int km_recvmsg4(struct bpf_sock_addr *ctx)
 {
-	return km_show4(ctx);
+	return km_show4(ctx, true);
 }
 
 SEC("cgroup/recvmsg6")
 int km_recvmsg6(struct bpf_sock_addr *ctx)
 {
-	return km_show6(ctx);
+	return km_show6(ctx, true);
 }
 
 SEC("cgroup/getpeername4")
 int km_getpeername4(struct bpf_sock_addr *ctx)
 {
-	return km_show4(ctx);
+	return km_show4(ctx, false);
 }
 
 SEC("cgroup/getpeername6")
 int km_getpeername6(struct bpf_sock_addr *ctx)
 {
-	return km_show6(ctx);
+	return km_show6(ctx, false);
 }

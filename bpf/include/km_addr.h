@@ -36,6 +36,11 @@ static __always_inline bool km_addr_equal(const __be32 a[KM_ADDR_WORDS], const _
 	return a[0] == b[0] && a[1] == b[1] && a[2] == b[2] && a[3] == b[3];
 }
 
+static __always_inline bool km_addr_is_unspecified(const __be32 a[KM_ADDR_WORDS])
+{
+	return a[0] == 0 && a[1] == 0 && a[3] == 0 && (a[2] == 0 || a[2] == KM_MAPPED_WORD);
+}
+
 static __always_inline bool km_addr_is_loopback(const __be32 a[KM_ADDR_WORDS])
 {
 	if (km_addr_is4(a))

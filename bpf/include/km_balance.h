@@ -69,6 +69,9 @@ static __always_inline __u64 km_find_cluster(struct km_listener_key *key)
 	struct km_listener_key any = {};
 	__u64 cluster;
 
+	/* 0.0.0.0 and :: as a destination mean this host; as a key they are the listener on every address. */
+	if (km_addr_is_unspecified(key->addr))
+		return 0;
 	if (listener) {
 		bpf_spin_lock(&listener->lock);
 		cluster = listener->cluster;

@@ -153,6 +153,7 @@ function endpoint(
     connectionsOpened: opened,
     connectionsActive: active,
     connectionsFailed: 0,
+    datagrams: 0,
     sentBytes: sent,
     receivedBytes: Math.floor(sent / 2),
     retransmits: opened % 7,

@@ -72,6 +72,8 @@ export interface EndpointItem {
   readonly connectionsOpened: number;
   readonly connectionsActive: number;
   readonly connectionsFailed: number;
+  /** UDP datagrams that were balanced one by one, without a connected socket. */
+  readonly datagrams: number;
   /** Bytes as the client sees them. */
   readonly sentBytes: number;
   readonly receivedBytes: number;

@@ -52,6 +52,22 @@ export const errorTable = {
   // KM3xxx: compile and publish
   KM3001: { title: 'a kernel table is full', fix: 'raise the named setting and restart the daemon' },
   KM3002: { title: 'no run of free slots is long enough', fix: 'raise --max-slots and restart the daemon' },
+  KM3010: {
+    title: 'regular expression not supported',
+    fix: 'write it in RE2 syntax without what the message names; the last good version stays in force',
+  },
+  KM3011: {
+    title: 'route conditions too complex',
+    fix: 'anchor the regular expressions, or use fewer of them that start with .*; the last good version stays in force',
+  },
+  KM3012: {
+    title: 'route table too large',
+    fix: 'split the table or raise the named limit; the last good version stays in force',
+  },
+  KM3013: {
+    title: 'route table contradicts itself',
+    fix: 'correct what the message names; the last good version stays',
+  },
   // KM4xxx: kernel
   KM4001: { title: 'libbpf is missing', fix: 'install libbpf 1.x, on Debian: apt-get install libbpf1' },
   KM4002: { title: 'An eBPF object file cannot be read', fix: 'run make build, or install Kmesh again' },

@@ -64,13 +64,15 @@ function probes(libbpf: Libbpf): Probe[] {
     like('getpeername hooks', 'applications see the endpoint instead of the service address', () =>
       loads(programType.sockAddr, attachType.getpeername4),
     ),
-    like('bpf_set_retval in connect hooks', 'a refused connection may show as EPERM instead of ECONNREFUSED', () =>
-      hasHelper(programType.sockAddr, attachType.connect4, helper.setRetval),
+    like(
+      'bpf_set_retval in connect hooks',
+      'a datagram to a service without endpoints fails with EPERM in place of ECONNREFUSED',
+      () => hasHelper(programType.sockAddr, attachType.connect4, helper.setRetval),
     ),
     like('SO_NETNS_COOKIE', 'the cookie of a namespace is learned by a connect() in it', () =>
       netnsCookieBySocketOption() === null ? 'getsockopt refuses it' : null,
     ),
-    like('network namespace cookie in sockops', 'the connect hook passes it on', () =>
+    like('network namespace cookie in sockops', 'inbound connections are not observed', () =>
       hasHelper(programType.sockOps, attachType.sockOps, helper.getNetnsCookie),
     ),
     like('tcx links', 'programs at devices are attached by clsact', tcx),

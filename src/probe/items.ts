@@ -89,6 +89,7 @@ export function endpointItems(
           connectionsOpened: Number(counted?.opened ?? 0n),
           connectionsActive: more?.active ?? 0,
           connectionsFailed: Number(counted?.failed ?? 0n),
+          datagrams: Number(counted?.datagrams ?? 0n),
           sentBytes: Number(counted?.sentBytes ?? 0n) + (more?.sent ?? 0),
           receivedBytes: Number(counted?.receivedBytes ?? 0n) + (more?.received ?? 0),
           retransmits: Number(counted?.retransmits ?? 0n) + (more?.retransmits ?? 0),

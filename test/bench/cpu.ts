@@ -10,7 +10,7 @@ const connections = 16;
 const pauseMs = 10;
 const seconds = 2;
 const blocks = 3;
-const roundsOfBlock = 3;
+const roundsOfBlock = 2;
 
 interface Sample {
   readonly cpuUs: number;

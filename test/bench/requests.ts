@@ -8,16 +8,16 @@ interface Placement {
   readonly name: string;
   /** wrk's. */
   readonly cpu: number;
-  /** Of four rounds, each on servers of its own. */
+  /** Of five rounds, each on servers of its own. */
   readonly blocks: readonly [atLeast: number, atMost: number];
 }
 
 // On one CPU the client, the server and the kernel between them take turns, so a request takes what all of them cost and a
 // ratio is one of costs. On two, a good part of a request is one CPU waking the other, which the hypervisor does well or
 // badly: no budget can be held to that.
-const oneCpu: Placement = { name: 'one CPU', cpu: serverCpu, blocks: [4, 8] };
-const twoCpus: Placement = { name: 'two CPUs', cpu: serverCpu + 1, blocks: [2, 2] };
-const roundsOfBlock = 4;
+const oneCpu: Placement = { name: 'one CPU', cpu: serverCpu, blocks: [3, 5] };
+const twoCpus: Placement = { name: 'two CPUs', cpu: serverCpu + 1, blocks: [1, 1] };
+const roundsOfBlock = 5;
 
 interface Kind {
   readonly name: string;

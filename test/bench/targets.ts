@@ -3,12 +3,14 @@
  * meets a TIME_WAIT of another: through the mesh, directly, and by the rules that kube-proxy writes for iptables. The last has
  * a machine (a lab's node) of its own, since connection tracking costs everything that passes through its node.
  */
+
 import { type CgroupName, cgroupPath } from '../lab/cgroup.ts';
 import type { Host } from '../lab/host.ts';
 import { Lab } from '../lab/lab.ts';
 import { entry, file, meshOf, namespace, pod, type TestMesh } from '../lab/mesh.ts';
 import { startNginx } from '../lab/nginx.ts';
 import type { LabProcess } from '../lab/process.ts';
+import { favour } from './favour.ts';
 
 export const targetNames = ['mesh', 'direct', 'dnat'] as const;
 export type TargetName = (typeof targetNames)[number];
@@ -133,8 +135,9 @@ export class Targets implements AsyncDisposable {
       const nginx = await startNginx(server, { port: serverPort, cgroup });
       this.#servers.push(nginx);
       const worker = await nginx.line(/start worker process (\d+)/, { stream: 'stderr' });
-      for (const pid of [String(nginx.pid), worker[1] ?? '']) {
-        await server.output(['taskset', '-cp', String(serverCpu), pid], { cgroup });
+      for (const pid of [nginx.pid, Number(worker[1])]) {
+        favour(pid);
+        await server.output(['taskset', '-cp', String(serverCpu), String(pid)], { cgroup });
       }
     }
   }

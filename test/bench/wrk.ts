@@ -1,6 +1,7 @@
 /** wrk as the client: written in C, so that what is measured is the path and not the client. */
 import { join } from 'node:path';
 import type { Host } from '../lab/host.ts';
+import { favoured } from './favour.ts';
 import type { Target } from './targets.ts';
 
 export interface Load {
@@ -30,6 +31,7 @@ export async function runWrk(client: Host, target: Target, load: Load): Promise<
   const { connections, seconds, cpu, fresh = false, pauseMs } = load;
   const output = await client.output(
     [
+      ...favoured,
       ...['taskset', '-c', String(cpu), 'wrk', '-t', '1', '-c', String(connections), '-d', `${seconds}s`],
       ...['-s', join(import.meta.dirname, 'wrk.lua')],
       ...(fresh ? ['-H', 'Connection: close'] : []),

@@ -19,6 +19,30 @@ const tolerance = patience === 1 ? 0.02 : 0.05;
 /** 6 000 datagrams: 0.61 % standard deviation; 600 on a slow machine: 1.9 %. */
 const udpTolerance = patience === 1 ? 0.03 : 0.09;
 
+/** VIP, endpoint, port: both by connect() and by sendto(); every address shown must be the one just asked for. */
+const turning = `
+import socket, sys
+vip, direct, port = sys.argv[1], sys.argv[2], int(sys.argv[3])
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.settimeout(5)
+for target in (vip, 53), (direct, port), (vip, 53):
+    s.connect(target)
+    assert s.getpeername() == target, s.getpeername()
+    s.send(b"x")
+    assert s.recvfrom(99)[1] == target
+print("connected as asked")
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.settimeout(5)
+# Every endpoint is asked through the service first, so that each one's answers are shown as the service's.
+for _ in range(60):
+    s.sendto(b"x", (vip, 53))
+    assert s.recvfrom(99)[1] == (vip, 53)
+s.sendto(b"x", (direct, port))
+source = s.recvfrom(99)[1]
+assert source == (direct, port), source
+print("sent as asked")
+`;
+
 const names = ['red', 'green', 'blue'] as const;
 const udpPort = 5353;
 
@@ -172,6 +196,18 @@ spec:
       });
     }
   }
+
+  test('a datagram socket that turns from the service to an endpoint itself sees the endpoint', async () => {
+    const direct = servers[0]?.ip4 ?? '';
+    const { stdout, stderr } = await client.exec(['python3', '-c', turning, '10.96.0.53', direct, String(udpPort)]);
+    assert.equal(stderr, '');
+    assert.equal(stdout, 'connected as asked\nsent as asked\n');
+  });
+
+  test('an address that means this host is not served by a listener on every address', async () => {
+    const { errors } = await manyConnections(client, ['0.0.0.0', '9999', '3']);
+    assert.deepEqual(errors, { ECONNREFUSED: 3 });
+  });
 
   test('a service without a usable endpoint refuses at once and is counted by reason', async () => {
     const before = (await mesh.get<{ service: string; refused: number }>('listeners')).filter(
