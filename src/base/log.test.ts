@@ -46,7 +46,21 @@ test('the level of one logger changes at run time and leaves the others', () => 
   b.warn('hidden');
   assert.equal(lines.length, 1);
   assert.deepEqual(log.list(), [
+    { name: 'default', level: 'info' },
     { name: 'a', level: 'debug' },
     { name: 'b', level: 'error' },
   ]);
+});
+
+test('default is the name of all loggers, those to come included', () => {
+  const { log, lines } = capture('text');
+  const a = log.logger('a');
+  log.setLevel('default', 'debug');
+  a.debug('shown');
+  log.logger('b').debug('shown');
+  assert.equal(lines.length, 2);
+  assert.deepEqual(
+    log.list().map(({ level }) => level),
+    ['debug', 'debug', 'debug'],
+  );
 });

@@ -28,35 +28,42 @@ export function isLevel(text: string): text is Level {
   return (levels as readonly string[]).includes(text);
 }
 
+/** The name that Kmesh gives its one logger; here it stands for all. */
+export const allLoggers = 'default';
+
 export class Log {
   readonly #options: LogOptions;
   readonly #levels = new Map<string, Level>();
+  #default: Level;
 
   constructor(options: LogOptions) {
     this.#options = options;
+    this.#default = options.level;
   }
 
   logger(name: string): Logger {
-    if (!this.#levels.has(name)) this.#levels.set(name, this.#options.level);
+    if (!this.#levels.has(name)) this.#levels.set(name, this.#default);
     const at = (level: Level) => (message: string, fields?: Fields) => this.#entry(level, name, message, fields ?? {});
     return { name, error: at('error'), warn: at('warn'), info: at('info'), debug: at('debug') };
   }
 
-  /** Name and level of each logger, by name. */
+  /** Name and level of each logger, by name, behind `default`: what loggers begin with, and a name for all of them. */
   list(): { readonly name: string; readonly level: Level }[] {
-    return [...this.#levels].map(([name, level]) => ({ name, level })).sort((a, b) => (a.name < b.name ? -1 : 1));
-  }
-
-  has(name: string): boolean {
-    return this.#levels.has(name);
+    const named = [...this.#levels].map(([name, level]) => ({ name, level }));
+    return [{ name: allLoggers, level: this.#default }, ...named.sort((a, b) => (a.name < b.name ? -1 : 1))];
   }
 
   setLevel(name: string, level: Level): void {
-    this.#levels.set(name, level);
+    if (name !== allLoggers) {
+      this.#levels.set(name, level);
+      return;
+    }
+    this.#default = level;
+    for (const known of this.#levels.keys()) this.#levels.set(known, level);
   }
 
   #entry(level: Level, name: string, message: string, fields: Fields): void {
-    const limit = this.#levels.get(name) ?? this.#options.level;
+    const limit = this.#levels.get(name) ?? this.#default;
     if (levels.indexOf(level) > levels.indexOf(limit)) return;
     const time = (this.#options.now?.() ?? new Date()).toISOString();
     this.#options.write(formatEntry(this.#options.format, { time, level, name, message, fields }));

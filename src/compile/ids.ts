@@ -1,7 +1,7 @@
 /**
  * Ids of the kernel's tables: the first 8 bytes of SHA-256 over a name, never 0. The same name has the same id in every
- * daemon that ever runs here, so a restart needs no file of ids. With 10^6 names the chance of a collision is 3·10^-8;
- * the publisher refuses the second name should it ever happen.
+ * daemon that ever runs here, so a restart needs no file of ids. With 10^6 names the chance that any two collide is
+ * 3·10^-8; it is not looked for.
  */
 import { hash } from 'node:crypto';
 

@@ -30,7 +30,7 @@ Examples:
   kmeshctl log
 
   # See more for a while
-  kmeshctl log --set default:debug --set bpf:debug`,
+  kmeshctl log --set default:debug --set publish:warn`,
     )
     .action(async (logger: string | undefined, options: LogOptions, command: Command) => {
       const changes = options.set.map(parseChange);

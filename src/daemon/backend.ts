@@ -12,7 +12,7 @@ import type { Names } from '../probe/names.ts';
 import { tablesOf } from '../publish/tables.ts';
 import { differences } from '../publish/verify.ts';
 import type { Controller } from './controller.ts';
-import type { DataPlane } from './data-plane.ts';
+import { cgroupPrograms, type DataPlane } from './data-plane.ts';
 import { kernelDump } from './dump.ts';
 import type { Settings } from './settings.ts';
 import type { Telemetry } from './telemetry.ts';
@@ -36,7 +36,10 @@ export interface DaemonParts {
 }
 
 export function adminBackend(d: DaemonParts): AdminBackend {
-  const pending = (): string[] => [...d.starting(), ...d.controller.pending()];
+  const pending = (): string[] => {
+    const starting = d.starting();
+    return [...(starting.length > 0 ? starting : detached(d.plane)), ...d.controller.pending()];
+  };
   return {
     mode: d.settings.mode,
     version: async () => d.version,
@@ -64,8 +67,13 @@ export function adminBackend(d: DaemonParts): AdminBackend {
   };
 }
 
+function detached(plane: DataPlane): string[] {
+  const running = new Set(plane.hooks());
+  return cgroupPrograms.filter((name) => !running.has(name)).map((name) => `hook ${name} was detached`);
+}
+
 function statusReport(d: DaemonParts, pending: readonly string[]): StatusReport {
-  const found = differences(tablesOf(d.plane.maps), d.controller.compiled());
+  const found = [...differences(tablesOf(d.plane.maps), d.controller.compiled()), ...d.enroller.differences()];
   const { counts } = d.controller;
   return {
     version: d.version,

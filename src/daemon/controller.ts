@@ -19,6 +19,8 @@ export interface ControllerParts {
   /** Makes a publisher that has read the kernel's tables. */
   readonly adopt: () => Publisher;
   readonly log: Logger;
+  /** Some object cannot be read and has no earlier version in this process. */
+  readonly unreadable: () => boolean;
   /** Told after each publish: seconds it took. */
   readonly onPublished: (seconds: number) => void;
 }
@@ -35,6 +37,8 @@ export class Controller {
   #reaper: NodeJS.Timeout | null = null;
   /** Set when the kernel's state is not known: the next run publishes everything. */
   #stale = true;
+  /** The last whole publish left records alone that it did not know. */
+  #keptOthers = false;
 
   constructor(parts: ControllerParts) {
     this.#parts = parts;
@@ -121,10 +125,16 @@ export class Controller {
       const service = mesh.services.get(key);
       return service === undefined ? null : compileService(service);
     };
+    // What an earlier daemon left is the last good version of objects that this one has never read.
+    const keepOthers = this.#parts.unreadable();
+    if (this.#keptOthers && !keepOthers) this.#stale = true;
+    if (this.#stale) this.#keptOthers = keepOthers;
     // A service that did not fit is tried again with every change: others may have made room.
     const keys = this.#stale ? [...mesh.services.keys()] : [...delta.services, ...this.#refused.keys()];
     const changes = new Map(keys.map((key) => [key, compile(key)] as const));
-    const result = this.#stale ? this.#publisher.publishAll(withoutNull(changes)) : this.#publisher.publish(changes);
+    const result = this.#stale
+      ? this.#publisher.publishAll(withoutNull(changes), keepOthers)
+      : this.#publisher.publish(changes);
     this.#reportRefused(result.refused);
     this.#parts.log.debug('published', {
       services: changes.size,
@@ -157,9 +167,10 @@ export class Controller {
     this.#reaper ??= setTimeout(() => {
       this.#reaper = null;
       try {
-        if (this.#publisher.reap()) this.#reapLater();
+        const { deleted, waiting } = this.#publisher.reap();
+        if (waiting) this.#reapLater();
         // What was deleted may have made room.
-        else if (this.#refused.size > 0) this.#take({ services: new Set(), workloads: new Set() });
+        if (deleted > 0 && this.#refused.size > 0) this.#take({ services: new Set(), workloads: new Set() });
       } catch (error) {
         this.#fail(error);
       }

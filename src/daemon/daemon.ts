@@ -4,7 +4,6 @@ import type { CheckResult } from '../api/types.ts';
 import { KmError } from '../base/errors.ts';
 import { Log } from '../base/log.ts';
 import { Enroller } from '../enrol/enroller.ts';
-import { netnsAddresses, netnsId } from '../kernel/netns.ts';
 import { MeshBuilder } from '../model/mesh.ts';
 import type { Problem } from '../model/types.ts';
 import { Metrics } from '../probe/metrics.ts';
@@ -18,9 +17,10 @@ import { DataPlane } from './data-plane.ts';
 import { parseHostPort } from './host-port.ts';
 import { takeLock } from './lock.ts';
 import { startMetricsServer } from './metrics-server.ts';
+import { Namespaces } from './namespaces.ts';
 import { ProblemLog } from './problem-log.ts';
 import type { Settings } from './settings.ts';
-import { Telemetry } from './telemetry.ts';
+import { type AccessLogOutput, Telemetry } from './telemetry.ts';
 import { versionInfo } from './version.ts';
 
 /** Namespaces are looked at so often: one that is made after its pod's object is under the mesh that soon. */
@@ -28,8 +28,7 @@ const namespacesEveryMs = 500;
 const pruneEveryMs = 60_000;
 
 export interface Output {
-  /** Access log. */
-  readonly stdout: (text: string) => void;
+  readonly accessLog: AccessLogOutput;
   /** Daemon's log. */
   readonly stderr: (text: string) => void;
 }
@@ -39,6 +38,7 @@ export interface RunningDaemon {
   stop(): Promise<void>;
 }
 
+/** Starts everything, or throws a KmError and leaves the kernel as it was. */
 export async function startDaemon(
   settings: Settings,
   output: Output,
@@ -46,6 +46,21 @@ export async function startDaemon(
 ): Promise<RunningDaemon> {
   if (process.getuid?.() !== 0) throw new KmError('KM5010', 'kmesh-daemon is not running as root');
   if (settings.config === null) throw new KmError('KM5011', 'no source of configuration is given');
+  const release = takeLock(settings.bpfFsPath);
+  try {
+    return await run({ ...settings, config: settings.config }, output, checks, release);
+  } catch (error) {
+    release();
+    throw error;
+  }
+}
+
+async function run(
+  settings: Settings & { readonly config: string },
+  output: Output,
+  checks: () => readonly CheckResult[],
+  release: () => void,
+): Promise<RunningDaemon> {
   const startedMs = performance.now();
   const log = new Log({ format: settings.logFormat, level: settings.logLevel, write: output.stderr });
   const daemonLog = log.logger('daemon');
@@ -55,7 +70,14 @@ export async function startDaemon(
     commit: version.gitCommit,
     kernel: version.kernel,
   });
-  const release = takeLock(settings.bpfFsPath);
+  /** Nothing that goes wrong in a timer or an event may end the daemon. */
+  const guarded = (what: string, action: () => void) => (): void => {
+    try {
+      action();
+    } catch (error) {
+      daemonLog.error(`${what} failed`, { error: error instanceof Error ? error.message : String(error) });
+    }
+  };
   const plane = new DataPlane({
     bpfFsPath: settings.bpfFsPath,
     cgroup2Path: settings.cgroup2Path,
@@ -64,11 +86,15 @@ export async function startDaemon(
   });
   const now = (): number => performance.now();
   const names = new Names(now);
-  const telemetry = new Telemetry(plane, names, output.stdout);
+  const telemetry = new Telemetry(plane, names, output.accessLog, guarded);
   telemetry.setMonitoring(settings.monitoring);
   telemetry.setAccessLog(settings.accessLog !== 'off', settings.accessLog === 'off' ? undefined : settings.accessLog);
-  const enroller = new Enroller(tableOf(plane.maps.km_enrolment), netnsAccess(plane), log.logger('enrol'));
-  const builder = new MeshBuilder({ resolveNetns, locate: (origin, path) => source.locate(origin, path) });
+  const namespaces = new Namespaces((path) => plane.netnsCookie(path), now);
+  const enroller = new Enroller(tableOf(plane.maps.km_enrolment), namespaces, log.logger('enrol'));
+  const builder = new MeshBuilder({
+    resolveNetns: (path) => namespaces.resolve(path),
+    locate: (origin, path) => source.locate(origin, path),
+  });
   let starting: readonly string[] = ['the kernel programs are not attached yet'];
   const metrics = new Metrics({
     names,
@@ -81,12 +107,14 @@ export async function startDaemon(
     objects: () => ({ files: source.status().objects }),
     problems: () => countProblems(problems()),
   });
+  let unreadable = false;
   const controller = new Controller({
     builder,
     names,
     enroller,
     adopt: () => adopt(plane, now),
     log: log.logger('publish'),
+    unreadable: () => unreadable,
     onPublished: (seconds) => metrics.publishSeconds.observe(seconds),
   });
   const problemLog = new ProblemLog(log.logger('source'));
@@ -94,11 +122,14 @@ export async function startDaemon(
   const source = new FilesSource({
     directory: settings.config,
     onChange: (batch) => {
-      controller.apply(batch);
+      unreadable = batch.problems.some((p) => p.severity === 'error' && !p.lastGoodInForce);
+      guarded('taking over a change', () => controller.apply(batch))();
       problemLog.report(problems());
-      if (!attached()) activate();
+      if (!attached() && running) guarded('attaching', activate)();
     },
   });
+  // What fails at the start ends it with an error; later the daemon goes on.
+  let running = false;
   const attached = (): boolean => starting.length === 0;
   // Programs that are attached to empty tables would take the mesh away that an earlier daemon left: publish first.
   const activate = (): void => {
@@ -133,20 +164,19 @@ export async function startDaemon(
     daemonLog.error('metrics could not be read', { error: String(error) }),
   );
   source.start();
+  activate();
+  running = true;
   const every = (milliseconds: number, what: string, action: () => void): NodeJS.Timeout =>
-    setInterval(() => {
-      try {
-        action();
-      } catch (error) {
-        daemonLog.error(`${what} failed`, { error: error instanceof Error ? error.message : String(error) });
-      }
-    }, milliseconds);
+    setInterval(guarded(what, action), milliseconds);
   const timers = [
     every(namespacesEveryMs, 'looking at network namespaces', () => {
       controller.refresh();
       if (!attached()) activate();
     }),
-    every(pruneEveryMs, 'pruning metrics', () => telemetry.pruneTraffic()),
+    every(pruneEveryMs, 'pruning metrics', () => {
+      metrics.carry(telemetry.pruneTraffic());
+      names.prune();
+    }),
   ];
   return {
     stop: async () => {
@@ -169,29 +199,6 @@ function adopt(plane: DataPlane, now: () => number): Publisher {
   const publisher = new Publisher(tablesOf(plane.maps), { now });
   publisher.adopt();
   return publisher;
-}
-
-function netnsAccess(plane: DataPlane) {
-  return {
-    identity: (path: string): string | null => {
-      try {
-        return netnsId(path);
-      } catch {
-        return null;
-      }
-    },
-    cookie: (path: string): bigint => plane.netnsCookie(path),
-  };
-}
-
-/** Where a pod's annotation points, and the addresses inside; null when there is no such namespace (yet). */
-function resolveNetns(netns: string): { path: string; addresses: readonly string[] } | null {
-  const path = netns.includes('/') ? netns : `/run/netns/${netns}`;
-  try {
-    return { path, addresses: netnsAddresses(path) };
-  } catch {
-    return null;
-  }
 }
 
 function countProblems(problems: readonly Problem[]): { error: number; warning: number } {

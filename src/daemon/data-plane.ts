@@ -62,6 +62,7 @@ export interface DataPlaneOptions {
 export class DataPlane {
   readonly maps: Maps;
   readonly cgroup: string;
+  readonly #cgroupId: bigint;
   readonly #options: DataPlaneOptions;
   readonly #loaded: LoadedObjects;
   readonly #libbpf: Libbpf;
@@ -72,6 +73,7 @@ export class DataPlane {
     this.#libbpf = openLibbpf();
     ensureBpffs(options.bpfFsPath);
     this.cgroup = options.cgroup2Path ?? findCgroup2();
+    this.#cgroupId = cgroupIdOf(this.cgroup);
     this.#loaded = this.#load();
     for (const { map, reason } of this.#loaded.notReused) options.log.warn('map is made anew', { map, reason });
     if (this.#loaded.reused.length > 0) options.log.info('adopted pinned maps', { maps: this.#loaded.reused.length });
@@ -120,7 +122,7 @@ export class DataPlane {
   #leaveOtherCgroup(path: string): void {
     const link = openLink(path);
     if (link === null) return;
-    if (link.info().cgroupId !== statSync(this.cgroup, { bigint: true }).ino) {
+    if (link.info().cgroupId !== this.#cgroupId) {
       this.#options.log.warn('leaving another cgroup', { link: path });
       link.detach();
       unpin(path);
@@ -128,9 +130,10 @@ export class DataPlane {
     link.close();
   }
 
-  /** Names of the hooks that run now. */
+  /** Names of the hooks that run now. A link that somebody else has detached is on no cgroup any more. */
   hooks(): string[] {
-    return [...this.#links.keys()].sort();
+    const running = [...this.#links].filter(([, link]) => link.info().cgroupId !== 0n);
+    return running.map(([name]) => name).sort();
   }
 
   /** The live connections, struct km_event by struct km_event. */
@@ -160,6 +163,15 @@ export class DataPlane {
     const map = this.#loaded.maps.get(name);
     if (map === undefined) throw new KmError('KM4005', `no eBPF object has a map ${name}`);
     return map;
+  }
+}
+
+/** A cgroup's id is the inode of its directory. */
+function cgroupIdOf(path: string): bigint {
+  try {
+    return statSync(path, { bigint: true }).ino;
+  } catch (cause) {
+    throw new KmError('KM4010', `cgroup ${path}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
   }
 }
 

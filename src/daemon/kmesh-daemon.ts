@@ -14,6 +14,7 @@ const exitUsage = 64;
 const stdout = (text: string): void => {
   process.stdout.write(text);
 };
+const accessLog = { write: stdout, keepsUp: (): boolean => !process.stdout.writableNeedDrain };
 const stderr = (text: string): void => {
   process.stderr.write(text);
 };
@@ -30,7 +31,7 @@ const program = new Command('kmesh-daemon')
 const run = addFlags(program.command('run', { isDefault: true }), hostname())
   .description('run the daemon (default)')
   .action(async (options: Record<string, unknown>) => {
-    const daemon = await startDaemon(settingsOf(options), { stdout, stderr }, checks);
+    const daemon = await startDaemon(settingsOf(options), { accessLog, stderr }, checks);
     const stop = (): void => {
       daemon.stop().then(
         () => process.exit(0),

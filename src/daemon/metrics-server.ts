@@ -13,8 +13,12 @@ export async function startMetricsServer(
 ): Promise<Server> {
   const server = createServer((request, response) => {
     const path = (request.url ?? '').split('?')[0] ?? '';
-    if (request.method !== 'GET' || !paths.has(path)) {
-      response.writeHead(paths.has(path) ? 405 : 404).end();
+    if (!paths.has(path)) {
+      response.writeHead(404).end();
+      return;
+    }
+    if (request.method !== 'GET' && request.method !== 'HEAD') {
+      response.writeHead(405, { allow: 'GET, HEAD' }).end();
       return;
     }
     registry.metrics().then(

@@ -17,26 +17,40 @@ const drainEveryMs = 100;
 /** Events in one go, so that the admin API is answered in between. */
 const drainBudget = 5000;
 
+/** Where access-log lines go. */
+export interface AccessLogOutput {
+  write(lines: string): void;
+  /** False while earlier lines are still waiting to be read. */
+  keepsUp(): boolean;
+}
+
 export class Telemetry {
   readonly #plane: DataPlane;
   readonly #names: Names;
-  readonly #write: (line: string) => void;
+  readonly #log: AccessLogOutput;
   readonly #traffic = new Traffic();
   readonly #ring: RingBuffer;
+  readonly #drainSafely: () => void;
   #format: AccessLogFormat = 'text';
   #timer: NodeJS.Timeout | null = null;
 
-  constructor(plane: DataPlane, names: Names, write: (line: string) => void) {
+  constructor(
+    plane: DataPlane,
+    names: Names,
+    log: AccessLogOutput,
+    guarded: (what: string, action: () => void) => () => void,
+  ) {
+    this.#drainSafely = guarded('writing the access log', () => this.drain());
     this.#plane = plane;
     this.#names = names;
-    this.#write = write;
+    this.#log = log;
     this.#ring = new RingBuffer(plane.eventMap);
   }
 
   setAccessLog(enable: boolean, format?: AccessLogFormat): void {
     this.#format = format ?? this.#format;
     this.#configure({ accessLog: enable ? 1 : 0 });
-    if (enable) this.#timer ??= setInterval(() => this.drain(), drainEveryMs);
+    if (enable) this.#timer ??= setInterval(this.#drainSafely, drainEveryMs);
     else if (this.#timer !== null) {
       clearInterval(this.#timer);
       this.#timer = null;
@@ -52,12 +66,14 @@ export class Telemetry {
     this.#configure({ monitoring: enable ? 1 : 0 });
   }
 
+  /** Writes what waits, unless the reader of the log does not keep up: then the kernel's buffer fills and counts what is lost. */
   drain(): void {
+    if (!this.#log.keepsUp()) return;
     const lines: string[] = [];
     this.#ring.drain((view, offset) => {
       lines.push(accessLogLine(kmEvent.decode(view, offset), this.#names, systemClock, this.#format));
     }, drainBudget);
-    if (lines.length > 0) this.#write(lines.join(''));
+    if (lines.length > 0) this.#log.write(lines.join(''));
   }
 
   live(): KmEvent[] {
@@ -68,15 +84,17 @@ export class Telemetry {
     return this.#traffic.rows([...this.#plane.maps.km_traffic.entries()], this.live());
   }
 
-  /** Rows of workloads and services that nobody knows any more are deleted, so that the table does not fill with them. */
-  pruneTraffic(): void {
-    this.#names.prune();
-    const known = (id: bigint): boolean => id === 0n || this.#names.workload(id) !== undefined;
-    const dead = [...this.#plane.maps.km_traffic.entries()].filter(
-      ([k]) =>
-        !known(k.source) || !known(k.destination) || (k.cluster !== 0n && this.#names.cluster(k.cluster) === undefined),
-    );
-    this.#plane.maps.km_traffic.deleteAll(dead.map(([key]) => key));
+  /**
+   * Deletes rows of workloads and services that nobody knows any more, so that the table does not fill with them, and
+   * returns them: counters must go on from what they had.
+   */
+  pruneTraffic(): readonly TrafficRow[] {
+    const gone = (id: bigint): boolean => id !== 0n && !this.#names.exists(id);
+    const dead = this.traffic().filter(({ key: k }) => gone(k.source) || gone(k.destination) || gone(k.cluster));
+    // A row that still has live connections stays until they are closed.
+    const closed = dead.filter((row) => row.opened === row.closed);
+    this.#plane.maps.km_traffic.deleteAll(closed.map((row) => row.key));
+    return closed;
   }
 
   counters(): Record<string, number> {

@@ -21,7 +21,7 @@ interface Known {
   readonly cookie: bigint;
 }
 
-export type EnrolTable = Pick<Table<bigint, KmEnrolment>, 'entries' | 'write' | 'remove'>;
+export type EnrolTable = Pick<Table<bigint, KmEnrolment>, 'name' | 'maxEntries' | 'entries' | 'write' | 'remove'>;
 
 export class Enroller {
   readonly #table: EnrolTable;
@@ -47,27 +47,54 @@ export class Enroller {
     return this.#held?.size ?? 0;
   }
 
+  /** What the kernel's gate holds otherwise than the last {@link sync} left it, one line each. */
+  differences(): string[] {
+    const missing = new Map(this.#held ?? []);
+    const found: string[] = [];
+    for (const [cookie, { workload }] of this.#table.entries()) {
+      if (missing.get(cookie) === workload) missing.delete(cookie);
+      else found.push(`network namespace ${cookie} is enrolled in the kernel as no source says`);
+    }
+    return [
+      ...found,
+      ...[...missing.keys()].map((cookie) => `network namespace ${cookie} is not enrolled in the kernel`),
+    ];
+  }
+
   /** Makes the kernel's gate what the workloads say. Cheap when nothing changed. */
   sync(workloads: Iterable<Workload>): void {
     this.#held ??= new Map([...this.#table.entries()].map(([cookie, e]) => [cookie, e.workload]));
     const held = this.#held;
     const wanted = new Map<bigint, bigint>();
     const states = new Map<string, string>();
+    const owners = new Map<bigint, string>();
     for (const w of workloads) {
       if (!w.enrolled) continue;
       const found = this.#find(w);
-      states.set(w.uid, typeof found === 'bigint' ? 'enrolled' : `pending: ${found}`);
-      if (typeof found === 'bigint') wanted.set(found, workloadId(w.uid));
+      const reason = typeof found === 'bigint' ? this.#obstacle(found, owners) : found;
+      states.set(w.uid, reason === null ? 'enrolled' : `pending: ${reason}`);
+      if (typeof found !== 'bigint' || reason !== null) continue;
+      owners.set(found, `${w.namespace}/${w.name}`);
+      wanted.set(found, workloadId(w.uid));
     }
     const added = [...wanted].filter(([cookie, workload]) => held.get(cookie) !== workload);
     const gone = [...held.keys()].filter((cookie) => !wanted.has(cookie));
+    // Those that leave make room for those that come.
+    this.#table.remove(gone);
     this.#table.write(
       added.map(([cookie, workload]) => [cookie, { workload }] as const),
       'any',
     );
-    this.#table.remove(gone);
     this.#held = wanted;
     this.#report(states);
+  }
+
+  /** Why a namespace that exists cannot be enrolled for one more workload, or null. */
+  #obstacle(cookie: bigint, owners: ReadonlyMap<bigint, string>): string | null {
+    const owner = owners.get(cookie);
+    if (owner !== undefined) return `its network namespace is that of ${owner}`;
+    if (owners.size < this.#table.maxEntries) return null;
+    return `KM3001 ${this.#table.name} is full (${owners.size}/${this.#table.maxEntries}): raise --max-enrolled`;
   }
 
   /** The cookie, or why there is none. */

@@ -5,7 +5,7 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { MapItem } from '../api/types.ts';
 import { kmReason } from '../kernel/gen/layout.gen.ts';
-import { labelsOf, trafficLabels } from './labels.ts';
+import { labelsOf, type TrafficLabels, trafficLabels } from './labels.ts';
 import type { Names } from './names.ts';
 import type { TrafficRow } from './traffic.ts';
 
@@ -34,8 +34,12 @@ export class Metrics {
   readonly registry = new Registry();
   /** Seconds from a settled source change to the kernel holding it. */
   readonly publishSeconds: Histogram;
+  readonly #sources: MetricSources;
+  /** Sums of rows that the kernel has no more, by labels: a counter never goes back. */
+  readonly #carried = new Map<string, { readonly labels: TrafficLabels; readonly row: TrafficRow }>();
 
   constructor(sources: MetricSources) {
+    this.#sources = sources;
     const registers = [this.registry];
     collectDefaultMetrics({ register: this.registry });
     this.publishSeconds = new Histogram({
@@ -55,6 +59,16 @@ export class Metrics {
     this.#configuration(sources);
   }
 
+  /** Takes over what rows had counted that are deleted now. Their names must still be known. */
+  carry(rows: readonly TrafficRow[]): void {
+    for (const row of rows) {
+      const labels = labelsOf(row.key, this.#sources.names);
+      const name = Object.values(labels).join('\n');
+      const before = this.#carried.get(name)?.row;
+      this.#carried.set(name, { labels, row: before === undefined ? row : sumOf(before, row) });
+    }
+  }
+
   #trafficCounters(sources: MetricSources): void {
     const registers = [this.registry];
     const counter = (name: string, help: string, labelNames: readonly string[]): Counter =>
@@ -72,6 +86,7 @@ export class Metrics {
     collectWith(first, () => {
       for (const family of all) for (const c of Object.values(family)) c.reset();
       retransmits?.reset();
+      for (const { labels, row } of this.#carried.values()) for (const f of families) addRow(f, labels, row);
       for (const row of sources.traffic()) {
         const labels = labelsOf(row.key, sources.names);
         for (const family of families) addRow(family, labels, row);
@@ -139,6 +154,18 @@ export class Metrics {
       for (const [severity, n] of Object.entries(sources.problems())) problems.set({ severity }, n);
     });
   }
+}
+
+function sumOf(a: TrafficRow, b: TrafficRow): TrafficRow {
+  return {
+    key: a.key,
+    opened: a.opened + b.opened,
+    closed: a.closed + b.closed,
+    failed: a.failed + b.failed,
+    sentBytes: a.sentBytes + b.sentBytes,
+    receivedBytes: a.receivedBytes + b.receivedBytes,
+    retransmits: a.retransmits + b.retransmits,
+  };
 }
 
 interface CounterFamily {

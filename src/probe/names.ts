@@ -48,12 +48,21 @@ export class Names {
     for (const key of delta.services) this.#updateService(key, mesh.services.get(key));
   }
 
+  /** False for what was removed long ago or was never known; its name may be needed once more until {@link prune}. */
+  exists(id: bigint): boolean {
+    const entry = this.#workloads.get(id) ?? this.#clusters.get(id);
+    return entry !== undefined && !this.#isOld(entry);
+  }
+
   /** Forgets what was removed long ago. */
   prune(): void {
-    const limit = this.#now() - keepRemovedMs;
     for (const map of [this.#workloads, this.#clusters]) {
-      for (const [id, entry] of map) if (entry.removed !== null && entry.removed < limit) map.delete(id);
+      for (const [id, entry] of map) if (this.#isOld(entry)) map.delete(id);
     }
+  }
+
+  #isOld(entry: Entry<unknown>): boolean {
+    return entry.removed !== null && entry.removed < this.#now() - keepRemovedMs;
   }
 
   #updateWorkload(uid: string, workload: Workload | undefined): void {

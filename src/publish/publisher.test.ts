@@ -62,10 +62,10 @@ describe('publisher on real kernel maps', { skip: process.getuid?.() !== 0 && 'n
     holds(compiled(less));
     assert.deepEqual([...kernel.tables.endpoint.entries()].map(([, e]) => e.usable).sort(), [0, 1]);
     clock = 500;
-    assert.equal(publisher.reap(), true);
+    assert.equal(publisher.reap().waiting, true);
     assert.equal([...kernel.tables.endpoint.entries()].length, 2);
     clock = 1000;
-    assert.equal(publisher.reap(), false);
+    assert.deepEqual(publisher.reap(), { deleted: 2, waiting: false });
     assert.equal([...kernel.tables.endpoint.entries()].length, 1);
     assert.equal([...kernel.tables.endpointStats.entries()].length, 1);
   });
@@ -122,6 +122,17 @@ describe('publisher on real kernel maps', { skip: process.getuid?.() !== 0 && 'n
     clock = 1000;
     next.reap();
     assert.equal([...kernel.tables.endpoint.entries()].length, 3);
+  });
+
+  test('while an object cannot be read, what an earlier daemon left stays until the whole is published again', () => {
+    const a = service('a', { endpoints: [{ address: '10.0.0.1' }] });
+    const b = service('b', { addresses: ['10.96.0.2'], endpoints: [{ address: '10.0.0.2' }] });
+    adopted().publishAll(compiled(a, b));
+    const next = adopted();
+    assert.deepEqual(next.publishAll(compiled(a), true), { written: 0, removed: 0, refused: new Map() });
+    holds(compiled(a, b));
+    next.publishAll(compiled(a));
+    holds(compiled(a));
   });
 
   test('a service that does not fit is refused with its setting; the others stay and it comes in when there is room', () => {

@@ -140,8 +140,11 @@ export class Publisher {
     }
   }
 
-  /** The whole mesh: what is in the kernel and in no service here is removed. */
-  publishAll(services: ReadonlyMap<string, CompiledService>): PublishResult {
+  /**
+   * The whole mesh: what is in the kernel and in no service here is removed, unless `keepOthers` says that some object
+   * cannot be read now: then a record of an earlier daemon may be that object's last good version.
+   */
+  publishAll(services: ReadonlyMap<string, CompiledService>, keepOthers = false): PublishResult {
     const listeners = new Set<string>();
     const clusters = new Set<bigint>();
     for (const s of services.values()) {
@@ -154,7 +157,7 @@ export class Publisher {
       listeners: [...this.#listeners.keys()].filter((name) => !listeners.has(name)),
       clusters: [...this.#clusters.keys()].filter((id) => !clusters.has(id)),
     });
-    return this.publish(new Map<string, CompiledService | null>([...services, ['', null]]));
+    return this.publish(keepOthers ? services : new Map<string, CompiledService | null>([...services, ['', null]]));
   }
 
   /** Services that changed; null for one that is gone. The rest stays as it is. */
@@ -206,8 +209,8 @@ export class Publisher {
     for (const [address, id] of set) this.#addresses.set(address, id);
   }
 
-  /** Deletes what was retired long enough ago. Returns true while something is still waiting. */
-  reap(): boolean {
+  /** Deletes what was retired long enough ago; says how many records, and whether more are waiting. */
+  reap(): { readonly deleted: number; readonly waiting: boolean } {
     const now = this.#now();
     const listeners = this.#retiredListeners.takeDue(now);
     this.#tables.listener.remove(listeners.flatMap((name) => this.#retiredKeys.get(name) ?? []));
@@ -218,11 +221,13 @@ export class Publisher {
     const endpoints = this.#retiredEndpoints.takeDue(now);
     this.#tables.endpoint.remove(endpoints);
     this.#tables.endpointStats.remove(endpoints);
-    for (const run of this.#retiredRuns.takeDue(now)) this.#space.give(run);
-    return (
-      this.#retiredListeners.size + this.#retiredClusters.size + this.#retiredEndpoints.size + this.#retiredRuns.size >
-      0
-    );
+    const runs = this.#retiredRuns.takeDue(now);
+    for (const run of runs) this.#space.give(run);
+    const retired = [this.#retiredListeners, this.#retiredClusters, this.#retiredEndpoints, this.#retiredRuns];
+    return {
+      deleted: listeners.length + clusters.length + endpoints.length + runs.length,
+      waiting: retired.some(({ size }) => size > 0),
+    };
   }
 
   /** Takes free slots for the clusters that need new ones; all of them or, with a reason, none. */

@@ -6,6 +6,7 @@ import { Lab } from '../lab/lab.ts';
 import { entry, file, meshOf, namespace, pod, type TestMesh } from '../lab/mesh.ts';
 import { startNginx } from '../lab/nginx.ts';
 import type { LabProcess } from '../lab/process.ts';
+import { cpuSeconds } from './process-use.ts';
 import { fileName, fileText, scale } from './scale-objects.ts';
 import type { Target } from './targets.ts';
 
@@ -17,6 +18,8 @@ const liveAddress = '10.111.0.1';
 export interface Start {
   /** From fork and exec to the log's line. */
   readonly seconds: number;
+  /** What of it the daemon's threads had the CPU for: the rest is waiting, on a busy machine for the CPU. */
+  readonly cpuSeconds: number;
   readonly daemon: LabProcess;
   /** Records that the daemon wrote to the kernel. */
   readonly written: number;
@@ -66,9 +69,10 @@ export class ScaleMesh implements AsyncDisposable {
     const from = performance.now();
     const daemon = await this.mesh.start(['--log-level', 'debug'], startDeadlineMs);
     const seconds = (performance.now() - from) / 1000;
+    const used = cpuSeconds(daemon.pid);
     const published = [...daemon.stderr.matchAll(/ published .*\bwritten=(\d+)/g)];
     if (published.length === 0) throw new Error(`the daemon does not say what it published: ${daemon.stderr}`);
-    return { seconds, daemon, written: published.reduce((sum, [, n]) => sum + Number(n), 0) };
+    return { seconds, cpuSeconds: used, daemon, written: published.reduce((sum, [, n]) => sum + Number(n), 0) };
   }
 
   /** Replaces a file in one step. Returns when that was, as performance.now() has it. */

@@ -19,13 +19,14 @@ const size = `${scale.services} services x ${scale.endpoints} endpoints`;
 
 /** Loads; with `rows` what there is to say about it. */
 export async function scaleRows(scaled: ScaleMesh): Promise<Row[]> {
-  const { seconds, daemon } = await scaled.start();
+  const { seconds, daemon, cpuSeconds: used } = await scaled.start();
   const loaded = memory(daemon.pid);
   const change = await changeEndpoints(scaled);
   const changed = memory(daemon.pid);
   const still = await cpuWhileStill(scaled, daemon.pid);
   return [
     { name: `${size}: exec to ready`, unit: 's', measured: single(seconds), budget: loadBudget },
+    { name: 'CPU time of that, all threads', unit: 's', measured: single(used) },
     { name: 'daemon RSS after loading', unit: 'MB', measured: single(loaded.rss), budget: memoryBudget },
     { name: `daemon RSS after ${changes} changes`, unit: 'MB', measured: single(changed.rss), budget: memoryBudget },
     { name: 'daemon RSS, the most there was', unit: 'MB', measured: single(changed.peak) },
@@ -43,15 +44,18 @@ export async function scaleRows(scaled: ScaleMesh): Promise<Row[]> {
 
 export async function restartRows(scaled: ScaleMesh): Promise<Row[]> {
   const seconds: number[] = [];
+  const used: number[] = [];
   const written: number[] = [];
   for (let i = 0; i < restarts; i++) {
     await scaled.mesh.daemon.kill('SIGKILL');
     const start = await scaled.start();
     seconds.push(start.seconds);
+    used.push(start.cpuSeconds);
     written.push(start.written);
   }
   return [
     { name: `restart with ${size}: exec to ready`, unit: 's', measured: summary(seconds), budget: loadBudget },
+    { name: 'CPU time of that, all threads', unit: 's', measured: summary(used) },
     {
       name: 'restart: records written to the kernel',
       unit: 'writes',

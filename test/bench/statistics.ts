@@ -33,14 +33,3 @@ export function summary(samples: readonly number[]): Summary {
 export function ratios(series: readonly number[], base: readonly number[]): number[] {
   return series.map((value, i) => value / (base[i] ?? Number.NaN));
 }
-
-/**
- * Where the true median lies with about 95 % confidence, from the order of the samples alone: the k-th smallest and the k-th
- * largest, k = n/2 - 0.98 √n (sign test, normal approximation). Infinite with fewer than six samples.
- */
-export function medianInterval(samples: readonly number[]): readonly [number, number] {
-  const ordered = [...samples].sort((a, b) => a - b);
-  const rank = Math.floor(ordered.length / 2 - 0.98 * Math.sqrt(ordered.length));
-  if (ordered.length < 6) return [Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY];
-  return [ordered[rank] ?? Number.NaN, ordered[ordered.length - 1 - rank] ?? Number.NaN];
-}

@@ -103,6 +103,24 @@ describe('broken objects', { skip: process.getuid?.() !== 0 && process.env['CI']
     assert.deepEqual((JSON.parse(await one(client)) as ManyResult).answers, { server: 1 });
   });
 
+  test('an object that is broken when the daemon starts keeps what the kernel has of it', async () => {
+    const client = lab.pods.get('client') ?? lab.node;
+    await mesh.daemon.kill('SIGKILL');
+    mesh.write('shop.yaml', good.replace('port: 80', 'port: 70000'));
+    await mesh.start();
+    assert.equal((await errors()).length, 1);
+    assert.deepEqual((JSON.parse(await one(client)) as ManyResult).answers, { server: 1 });
+    mesh.write('shop.yaml', good.replace('10.96.0.1', '10.96.0.77'));
+    await mesh.settled();
+    assert.equal(
+      (JSON.parse(await one(client)) as ManyResult).failures,
+      1,
+      'the old address is gone with the good version',
+    );
+    mesh.write('shop.yaml', good);
+    await mesh.settled();
+  });
+
   test('a table that is full refuses the service that does not fit and names the setting', async () => {
     await mesh.daemon.kill('SIGTERM');
     await mesh.start(['--max-listeners', '2']);

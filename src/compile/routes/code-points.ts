@@ -60,7 +60,9 @@ export function utf8Sequences(ranges: CodeRanges): ByteSequence[] {
     for (const [partLow, partHigh] of parts) {
       const from = Math.max(low, partLow);
       const to = Math.min(high, partHigh);
-      if (from <= to) split(from, to, sequences);
+      if (from > to) continue;
+      if (to <= 0x7f) sequences.push([[from, to]]);
+      else split(from, to, sequences);
     }
   }
   return sequences;

@@ -49,7 +49,7 @@ export interface QueryMatch {
 /** All of it must hold; what is left out holds. */
 export interface RouteMatch {
   readonly path?: PathMatch;
-  /** One of them, compared with case. */
+  /** One of them, compared with case; an empty list asks nothing. */
   readonly methods?: readonly string[];
   readonly headers?: readonly HeaderMatch[];
   readonly query?: readonly QueryMatch[];
