@@ -3,7 +3,7 @@ import type { Condition, FieldConditions, FieldName } from './conditions.ts';
 import { type Dfa, determinise, type Effort } from './dfa.ts';
 import { limit } from './layout.ts';
 import { minimise } from './minimise.ts';
-import { isLiteral, PatternNfa } from './patterns.ts';
+import { isLiteral, literalHead, type Pattern, PatternNfa } from './patterns.ts';
 import { queryDfa } from './query-dfa.ts';
 import { addRoute, emptySet, type RouteSet, removeRoute, setKey } from './route-sets.ts';
 
@@ -26,10 +26,44 @@ export interface Lookup {
 /** Builds the lookups of a field. `where` begins messages. KM3010 and KM3011. */
 export function buildLookups(field: FieldConditions, routes: number, where: string): Lookup[] {
   if (field.field.kind === 'source') return [sourceLookup(field, routes)];
-  const all = field.patterns.map((_, id) => id);
-  const literals = all.filter((id) => isLiteral(field.patterns[id] ?? { kind: 'present' }));
-  const others = all.filter((id) => !literals.includes(id));
-  return build(field, routes, where, others.length === 0 ? [all] : [all, literals, others]);
+  const { broad, narrow } = shareOut(field.patterns);
+  return [narrow, broad].flatMap((group) => {
+    const literals = group.filter((id) => isLiteral(field.patterns[id] ?? { kind: 'present' }));
+    const others = group.filter((id) => !literals.includes(id));
+    return build(field, routes, where, others.length === 0 ? [group] : [group, literals, others]);
+  });
+}
+
+/** So many other patterns below one make it broad. */
+const manyBelow = 24;
+
+/**
+ * A pattern that goes on where many others begin, such as the prefix `/`, would give each state of theirs an output and a
+ * way out of its own. Such patterns get a lookup to themselves; what is left are trees of literals with one slot a state.
+ */
+function shareOut(patterns: readonly Pattern[]): { broad: number[]; narrow: number[] } {
+  const broad: number[] = [];
+  const narrow: number[] = [];
+  const heads = patterns.map((pattern) => literalHead(pattern).toLowerCase());
+  const sorted = heads.toSorted();
+  patterns.forEach((pattern, id) => {
+    const head = heads[id] ?? '';
+    const below = firstAtLeast(sorted, `${head}\u{10ffff}`) - firstAtLeast(sorted, head);
+    if (pattern.kind !== 'exact' && below > manyBelow) broad.push(id);
+    else narrow.push(id);
+  });
+  return { broad, narrow };
+}
+
+function firstAtLeast(sorted: readonly string[], text: string): number {
+  let low = 0;
+  let high = sorted.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((sorted[middle] ?? '') < text) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }
 
 /** The first group is tried; when it is too large, the others stand for it, or its halves. */

@@ -23,6 +23,12 @@ export function isLiteral(pattern: Pattern): boolean {
   return pattern.kind === 'exact' || pattern.kind === 'prefix' || pattern.kind === 'segments';
 }
 
+/** The characters with which every text that matches begins; empty when that cannot be said easily. */
+export function literalHead(pattern: Pattern): string {
+  if (pattern.kind === 'regex') return /^\^?([\w/-]*)(?![*?{+|\w/-])(?!.*\|)/.exec(pattern.pattern)?.[1] ?? '';
+  return isLiteral(pattern) && 'value' in pattern ? pattern.value : '';
+}
+
 /** One automaton for several patterns, each accepted under its number. KM3010 and KM3011 for regular expressions. */
 export class PatternNfa {
   readonly nfa = new Nfa();
