@@ -16,11 +16,14 @@ int km_conn_iter(struct bpf_iter__bpf_sk_storage_map *ctx)
 	struct km_event event = {};
 	struct tcp_sock *tcp;
 	__u16 family;
+	__u8 state;
 
 	if (!sk || !conn)
 		return 0;
-	if (conn->protocol != IPPROTO_TCP || !(conn->flags & KM_CONN_ESTABLISHED) ||
-	    (conn->flags & KM_CONN_CLOSED))
+	if (conn->protocol != IPPROTO_TCP || (conn->flags & KM_CONN_CLOSED))
+		return 0;
+	state = sk->__sk_common.skc_state;
+	if (state == BPF_TCP_SYN_SENT || state == BPF_TCP_CLOSE)
 		return 0;
 	tcp = bpf_skc_to_tcp_sock(sk);
 	if (!tcp)
@@ -40,7 +43,8 @@ int km_conn_iter(struct bpf_iter__bpf_sk_storage_map *ctx)
 	event.source = conn->source;
 	event.destination = conn->destination;
 	event.cluster = conn->cluster;
-	event.sent_bytes = tcp->bytes_acked - conn->acked_base;
+	event.sent_bytes =
+		km_bytes_sent(tcp, conn->direction == KM_DIRECTION_OUTBOUND, state == BPF_TCP_FIN_WAIT2);
 	event.received_bytes = km_bytes_received(tcp);
 	km_addr_copy(event.asked_addr, conn->asked_addr);
 	km_addr_copy(event.real_addr, conn->real_addr);
@@ -49,7 +53,7 @@ int km_conn_iter(struct bpf_iter__bpf_sk_storage_map *ctx)
 	event.direction = conn->direction;
 	event.retransmits = tcp->total_retrans;
 	event.srtt_us = tcp->srtt_us >> 3;
-	event.state = sk->__sk_common.skc_state;
+	event.state = state;
 	bpf_seq_write(ctx->meta->seq, &event, sizeof(event));
 	return 0;
 }

@@ -39,23 +39,11 @@ static __always_inline void km_local(struct bpf_sock_ops *ctx, __be32 addr[KM_AD
 	*port = bpf_htons((__u16)ctx->local_port);
 }
 
-static __always_inline void km_opened(struct bpf_sock_ops *ctx, struct km_conn *conn)
+/* The socket's last state before TCP_CLOSE tells how far it came. */
+static __always_inline bool km_fin_acked(__u32 last_state)
 {
-	struct km_config *config = km_switches();
-	struct km_endpoint_stats *stats;
-	struct km_traffic *traffic;
-
-	conn->flags |= KM_CONN_ESTABLISHED;
-	conn->acked_base = ctx->bytes_acked;
-	if (!config || !config->monitoring)
-		return;
-	conn->flags |= KM_CONN_COUNTED;
-	traffic = km_traffic_of(conn, KM_REASON_NONE);
-	if (traffic)
-		__sync_fetch_and_add(&traffic->opened, 1);
-	stats = conn->endpoint ? bpf_map_lookup_elem(&km_endpoint_stats, &conn->endpoint) : NULL;
-	if (stats)
-		__sync_fetch_and_add(&stats->opened, 1);
+	return last_state == BPF_TCP_FIN_WAIT2 || last_state == BPF_TCP_LAST_ACK ||
+	       last_state == BPF_TCP_CLOSING || last_state == BPF_TCP_TIME_WAIT;
 }
 
 static __always_inline void km_closed(struct bpf_sock_ops *ctx, struct bpf_sock *sk, struct km_conn *conn,
@@ -63,33 +51,32 @@ static __always_inline void km_closed(struct bpf_sock_ops *ctx, struct bpf_sock 
 {
 	struct tcp_sock *tcp = bpf_skc_to_tcp_sock(sk);
 	struct km_config *config = km_switches();
-	bool established = conn->flags & KM_CONN_ESTABLISHED;
+	bool established = last_state != BPF_TCP_SYN_SENT;
 	__u64 now = bpf_ktime_get_ns();
 	__u64 duration_us = (now - conn->start_ns) / KM_NS_PER_US;
-	__u64 received = tcp ? km_bytes_received(tcp) : 0;
-	__u64 sent = ctx->bytes_acked - conn->acked_base;
 	__u32 retransmits = ctx->total_retrans;
 	__u32 srtt_us = ctx->srtt_us >> 3;
 	struct km_endpoint_stats *stats;
 	struct km_traffic *traffic;
 	struct km_event *event;
+	__u64 received = 0;
+	__u64 sent = 0;
 
 	conn->flags |= KM_CONN_CLOSED;
 	if (!established) {
 		conn->reason = KM_REASON_CONNECT_FAILED;
-		sent = 0;
-		received = 0;
-	} else if (sent && (last_state == BPF_TCP_FIN_WAIT2 || last_state == BPF_TCP_LAST_ACK ||
-			    last_state == BPF_TCP_CLOSING || last_state == BPF_TCP_TIME_WAIT)) {
-		sent -= 1; /* an acknowledged FIN is one of bytes_acked */
+	} else if (tcp) {
+		sent = km_bytes_sent(tcp, conn->direction == KM_DIRECTION_OUTBOUND, km_fin_acked(last_state));
+		received = km_bytes_received(tcp);
 	}
-	if (established ? conn->flags & KM_CONN_COUNTED : config && config->monitoring) {
+	if (config && config->monitoring) {
 		stats = conn->endpoint ? bpf_map_lookup_elem(&km_endpoint_stats, &conn->endpoint) : NULL;
 		if (stats) {
 			__sync_fetch_and_add(established ? &stats->closed : &stats->failed, 1);
 			__sync_fetch_and_add(&stats->sent_bytes, sent);
 			__sync_fetch_and_add(&stats->received_bytes, received);
-			__sync_fetch_and_add(&stats->retransmits, retransmits);
+			if (retransmits)
+				__sync_fetch_and_add(&stats->retransmits, retransmits);
 			__sync_fetch_and_add(&stats->duration_us, duration_us);
 			if (established)
 				stats->srtt_us = stats->srtt_us ? stats->srtt_us - (stats->srtt_us >> 3) +
@@ -101,7 +88,8 @@ static __always_inline void km_closed(struct bpf_sock_ops *ctx, struct bpf_sock 
 			__sync_fetch_and_add(established ? &traffic->closed : &traffic->failed, 1);
 			__sync_fetch_and_add(&traffic->sent_bytes, sent);
 			__sync_fetch_and_add(&traffic->received_bytes, received);
-			__sync_fetch_and_add(&traffic->retransmits, retransmits);
+			if (retransmits)
+				__sync_fetch_and_add(&traffic->retransmits, retransmits);
 			__sync_fetch_and_add(&traffic->duration_us, duration_us);
 		}
 	}
@@ -117,22 +105,16 @@ static __always_inline void km_closed(struct bpf_sock_ops *ctx, struct bpf_sock 
 	km_event_submit(event);
 }
 
-/* A connection that an enrolled workload accepted. */
-static __always_inline void km_accepted(struct bpf_sock_ops *ctx, struct bpf_sock *sk)
+/* What there is to know of a connection that an enrolled workload accepted; false when none did. */
+static __always_inline bool km_inbound(struct bpf_sock_ops *ctx, struct km_conn *conn)
 {
 	__u64 netns = bpf_get_netns_cookie(ctx);
 	struct km_enrolment *enrolment = bpf_map_lookup_elem(&km_enrolment, &netns);
 	struct km_address_key key = {};
-	struct km_conn *conn;
 	__u64 *workload;
 
 	if (!enrolment)
-		return;
-	conn = bpf_sk_storage_get(&km_conn, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
-	if (!conn) {
-		km_count(KM_COUNTER_STORAGE_FAILED);
-		return;
-	}
+		return false;
 	conn->direction = KM_DIRECTION_INBOUND;
 	conn->protocol = IPPROTO_TCP;
 	conn->start_ns = bpf_ktime_get_ns();
@@ -143,10 +125,49 @@ static __always_inline void km_accepted(struct bpf_sock_ops *ctx, struct bpf_soc
 	workload = bpf_map_lookup_elem(&km_workload_address, &key);
 	if (workload)
 		conn->source = *workload;
-	km_opened(ctx, conn);
+	return true;
+}
+
+/*
+ * A record costs two allocations, 2 % of a short connection; without it the connection is counted from what
+ * its socket says when it closes.
+ */
+static __always_inline void km_accepted(struct bpf_sock_ops *ctx, struct bpf_sock *sk)
+{
+	struct km_config *config = km_switches();
+	__u64 netns = bpf_get_netns_cookie(ctx);
+	struct km_conn conn = {};
+
+	if (!config || !(config->monitoring || config->inbound_records))
+		return;
+	if (!config->inbound_records) {
+		if (bpf_map_lookup_elem(&km_enrolment, &netns))
+			bpf_sock_ops_cb_flags_set(ctx,
+						  ctx->bpf_sock_ops_cb_flags | BPF_SOCK_OPS_STATE_CB_FLAG);
+		return;
+	}
+	if (!km_inbound(ctx, &conn))
+		return;
+	if (!bpf_sk_storage_get(&km_conn, sk, &conn, BPF_SK_STORAGE_GET_F_CREATE))
+		km_count(KM_COUNTER_STORAGE_FAILED);
 	bpf_sock_ops_cb_flags_set(ctx, ctx->bpf_sock_ops_cb_flags | BPF_SOCK_OPS_STATE_CB_FLAG);
 }
 
+/* An accepted connection without a record. The socket is told to call no more: it can pass TCP_CLOSE twice.
+ */
+static __always_inline void km_closed_inbound(struct bpf_sock_ops *ctx, struct bpf_sock *sk)
+{
+	struct km_conn conn = {};
+
+	bpf_sock_ops_cb_flags_set(ctx, ctx->bpf_sock_ops_cb_flags & ~BPF_SOCK_OPS_STATE_CB_FLAG);
+	if (km_inbound(ctx, &conn))
+		km_closed(ctx, sk, &conn, ctx->args[0]);
+}
+
+/*
+ * Called some 13 times for a connection, whether it is ours or not, so it leaves as early as it can: of all
+ * state changes only the one to TCP_CLOSE is looked at, and that the handshake was done is seen then.
+ */
 SEC("sockops")
 int km_sockops(struct bpf_sock_ops *ctx)
 {
@@ -154,31 +175,30 @@ int km_sockops(struct bpf_sock_ops *ctx)
 	struct bpf_sock *sk;
 	__u32 op = ctx->op;
 
-	if (op != BPF_SOCK_OPS_TCP_CONNECT_CB && op != BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB &&
-	    op != BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB && op != BPF_SOCK_OPS_STATE_CB)
+	if (op == BPF_SOCK_OPS_STATE_CB) {
+		if (ctx->args[1] != BPF_TCP_CLOSE)
+			return 1;
+	} else if (op != BPF_SOCK_OPS_TCP_CONNECT_CB &&
+		   (!km_observe_inbound || op != BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB)) {
 		return 1;
+	}
 	sk = ctx->sk;
 	if (!sk)
 		return 1;
-	if (op == BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB) {
-		if (km_observe_inbound)
-			km_accepted(ctx, sk);
+	if (km_observe_inbound && op == BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB) {
+		km_accepted(ctx, sk);
 		return 1;
 	}
 	conn = bpf_sk_storage_get(&km_conn, sk, NULL, 0);
-	if (!conn)
+	if (op == BPF_SOCK_OPS_TCP_CONNECT_CB) {
+		if (conn)
+			bpf_sock_ops_cb_flags_set(ctx,
+						  ctx->bpf_sock_ops_cb_flags | BPF_SOCK_OPS_STATE_CB_FLAG);
 		return 1;
-	switch (op) {
-	case BPF_SOCK_OPS_TCP_CONNECT_CB:
-		bpf_sock_ops_cb_flags_set(ctx, ctx->bpf_sock_ops_cb_flags | BPF_SOCK_OPS_STATE_CB_FLAG);
-		break;
-	case BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB:
-		km_opened(ctx, conn);
-		break;
-	case BPF_SOCK_OPS_STATE_CB:
-		if (ctx->args[1] == BPF_TCP_CLOSE && !(conn->flags & KM_CONN_CLOSED))
-			km_closed(ctx, sk, conn, ctx->args[0]);
-		break;
 	}
+	if (conn && !(conn->flags & KM_CONN_CLOSED))
+		km_closed(ctx, sk, conn, ctx->args[0]);
+	else if (!conn && km_observe_inbound)
+		km_closed_inbound(ctx, sk);
 	return 1;
 }

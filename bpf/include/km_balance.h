@@ -101,22 +101,25 @@ static __always_inline __u64 km_find_cluster(struct km_listener_key *key)
 static __always_inline struct km_endpoint *km_pick_endpoint(__u64 cluster_id, __u64 netns, __u64 *endpoint_id)
 {
 	struct km_affinity_key affinity_key = {.cluster = cluster_id, .netns = netns};
-	struct km_cluster_stats *stats = bpf_map_lookup_elem(&km_cluster_stats, &cluster_id);
+	struct km_cluster_stats *stats = NULL;
 	struct km_cluster *cluster = bpf_map_lookup_elem(&km_cluster, &cluster_id);
 	__u32 first, slots, policy, affinity_s, index, step;
 	struct km_endpoint *endpoint;
 	__u64 now = 0;
 	__u64 id;
 
-	if (!cluster || !stats)
+	if (!cluster)
 		return NULL;
+	/* Read ahead of the lock, under which no map can be looked up; policy is read again under it. */
+	if (cluster->policy == KM_POLICY_ROUND_ROBIN)
+		stats = bpf_map_lookup_elem(&km_cluster_stats, &cluster_id);
 	bpf_spin_lock(&cluster->lock);
 	first = cluster->first;
 	slots = cluster->slots;
 	policy = cluster->policy;
 	affinity_s = cluster->affinity_s;
 	index = 0;
-	if (policy == KM_POLICY_ROUND_ROBIN && slots != 0) {
+	if (stats && policy == KM_POLICY_ROUND_ROBIN && slots != 0) {
 		index = stats->next % slots;
 		stats->next += 1;
 	}
@@ -169,11 +172,12 @@ found:
 		bpf_map_update_elem(&km_affinity, &affinity_key, &affinity, BPF_ANY);
 	}
 picked:
-	__sync_fetch_and_add(&stats->picked, 1);
 	*endpoint_id = id;
 	return endpoint;
 refused:
-	__sync_fetch_and_add(&stats->refused, 1);
+	stats = bpf_map_lookup_elem(&km_cluster_stats, &cluster_id);
+	if (stats)
+		__sync_fetch_and_add(&stats->refused, 1);
 	km_count(KM_COUNTER_REFUSED_NO_ENDPOINT);
 	return NULL;
 }

@@ -60,6 +60,18 @@ struct bpf_iter__bpf_sk_storage_map {
 /* SOCK_DONE of enum sock_flags (include/net/sock.h): set by tcp_fin(), when the peer's FIN was received. */
 #define KM_SOCK_DONE (1UL << 1)
 
+/*
+ * Bytes that the peer has acknowledged: bytes_acked counts the SYN of the side that connected as one, and
+ * with fin_acked our FIN.
+ */
+static __always_inline __u64 km_bytes_sent(struct tcp_sock *tcp, bool connected, bool fin_acked)
+{
+	__u64 acked = tcp->bytes_acked;
+	__u64 control = (connected ? 1 : 0) + (fin_acked ? 1 : 0);
+
+	return acked > control ? acked - control : 0;
+}
+
 /* Bytes that the peer sent: bytes_received counts its FIN as one. */
 static __always_inline __u64 km_bytes_received(struct tcp_sock *tcp)
 {

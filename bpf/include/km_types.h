@@ -47,11 +47,8 @@ enum km_counter {
 
 enum km_conn_flags {
 	KM_CONN_REWRITTEN = 1,	 /* asked and real differ: getpeername and recvmsg show asked */
-	KM_CONN_ESTABLISHED = 2, /* the handshake was seen */
-	KM_CONN_CLOSED = 4,	 /* counted as closed; a socket can pass TCP_CLOSE twice */
-	KM_CONN_COUNTED =
-		16, /* counted as opened, so it is counted as closed whatever the switch says then */
-	KM_CONN_UDP_REPLIES = 8, /* datagrams were rewritten one by one: look in km_udp_reply */
+	KM_CONN_CLOSED = 2,	 /* counted as closed; a socket can pass TCP_CLOSE twice */
+	KM_CONN_UDP_REPLIES = 4, /* datagrams were rewritten one by one: look in km_udp_reply */
 };
 
 /* A destination that the mesh serves. addr all zero (or ::ffff:0.0.0.0) is a listener on every address. */
@@ -84,7 +81,6 @@ struct km_cluster {
 
 struct km_cluster_stats {
 	__u64 next;    /* round robin: slots handed out so far */
-	__u64 picked;  /* endpoints handed out */
 	__u64 refused; /* no usable endpoint */
 };
 
@@ -110,7 +106,7 @@ struct km_endpoint {
 
 /* Closed connections only for bytes, duration and retransmits; km_conn_iter has the live ones. */
 struct km_endpoint_stats {
-	__u64 opened;
+	__u64 udp_connected; /* UDP sockets connected to it; they have no close */
 	__u64 closed;
 	__u64 failed;
 	__u64 sent_bytes; /* client to endpoint */
@@ -166,11 +162,10 @@ struct km_conn {
 	__be16 asked_port;
 	__be16 real_port;
 	__u8 protocol;
-	__u8 direction;	  /* enum km_direction */
-	__u8 flags;	  /* enum km_conn_flags */
-	__u8 reason;	  /* enum km_reason */
-	__u64 start_ns;	  /* CLOCK_MONOTONIC at connect() or at accept's handshake */
-	__u64 acked_base; /* tcp_sock.bytes_acked when established: it counts the SYN on the active side */
+	__u8 direction; /* enum km_direction */
+	__u8 flags;	/* enum km_conn_flags */
+	__u8 reason;	/* enum km_reason */
+	__u64 start_ns; /* CLOCK_MONOTONIC at connect() or at accept's handshake */
 };
 
 struct km_traffic_key {
@@ -182,8 +177,11 @@ struct km_traffic_key {
 	__u8 pad[6];
 };
 
+/*
+ * Counted when a connection closes, all at once: a count at the opening as well would cost two more look-ups.
+ * What is open now is in km_conn_iter; opened = closed + open.
+ */
 struct km_traffic {
-	__u64 opened;
 	__u64 closed;
 	__u64 failed;
 	__u64 sent_bytes; /* as the socket's owner sees it */
@@ -218,8 +216,11 @@ struct km_event {
 
 /* Switches that take effect at once. */
 struct km_config {
-	__u32 access_log; /* write km_event */
-	__u32 monitoring; /* keep km_traffic and km_endpoint_stats */
+	__u32 access_log;      /* write km_event */
+	__u32 monitoring;      /* keep km_traffic and km_endpoint_stats */
+	__u32 inbound_records; /* a record for each accepted connection: its duration, and a place in the list
+				*/
+	__u32 pad;
 };
 
 #endif

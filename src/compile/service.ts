@@ -31,6 +31,8 @@ export interface CompiledCluster {
   readonly policy: Policy;
   readonly affinitySeconds: number;
   readonly slots: readonly Slot[];
+  /** What the slots say, as one number; also kept in the kernel's record. */
+  readonly digest: bigint;
   readonly endpoints: readonly CompiledEndpoint[];
 }
 
@@ -88,11 +90,13 @@ function compileCluster(service: Service, port: ServicePort, family: Family): Co
     });
   }
   const all = [...endpoints.values()];
+  const slots = slotsOf(all, service.policy);
   return {
     id,
     policy: service.policy,
     affinitySeconds: service.affinitySeconds,
-    slots: slotsOf(all, service.policy),
+    slots,
+    digest: idOf(slots.map((s) => `${s.endpoint} ${s.alias} ${s.threshold}`).join(',')),
     endpoints: all,
   };
 }

@@ -86,7 +86,7 @@ async function run(
   });
   const now = (): number => performance.now();
   const names = new Names(now);
-  const telemetry = new Telemetry(plane, names, output.accessLog, guarded);
+  const telemetry = new Telemetry(plane, names, output.accessLog, settings.inboundConnections, guarded);
   telemetry.setMonitoring(settings.monitoring);
   telemetry.setAccessLog(settings.accessLog !== 'off', settings.accessLog === 'off' ? undefined : settings.accessLog);
   const namespaces = new Namespaces((path) => plane.netnsCookie(path), now);

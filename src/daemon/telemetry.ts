@@ -1,6 +1,6 @@
 /** The kernel's counters and events, read for metrics, lists and the access log. */
 import type { MapItem } from '../api/types.ts';
-import { type KmEvent, kmCounter, kmEvent } from '../kernel/gen/layout.gen.ts';
+import { type KmConfig, type KmEvent, kmCounter, kmEvent } from '../kernel/gen/layout.gen.ts';
 import type { KernelMap } from '../kernel/map.ts';
 import { mapTypeName } from '../kernel/maptype.ts';
 import { RingBuffer } from '../kernel/ringbuf.ts';
@@ -28,6 +28,7 @@ export class Telemetry {
   readonly #plane: DataPlane;
   readonly #names: Names;
   readonly #log: AccessLogOutput;
+  readonly #inboundConnections: boolean;
   readonly #traffic = new Traffic();
   readonly #ring: RingBuffer;
   readonly #drainSafely: () => void;
@@ -38,18 +39,22 @@ export class Telemetry {
     plane: DataPlane,
     names: Names,
     log: AccessLogOutput,
+    inboundConnections: boolean,
     guarded: (what: string, action: () => void) => () => void,
   ) {
     this.#drainSafely = guarded('writing the access log', () => this.drain());
     this.#plane = plane;
     this.#names = names;
     this.#log = log;
+    this.#inboundConnections = inboundConnections;
     this.#ring = new RingBuffer(plane.eventMap);
   }
 
   setAccessLog(enable: boolean, format?: AccessLogFormat): void {
     this.#format = format ?? this.#format;
-    this.#configure({ accessLog: enable ? 1 : 0 });
+    // A line tells how long the connection lasted, and only a record knows when it began.
+    const inboundRecords = enable || this.#inboundConnections ? 1 : 0;
+    this.#configure({ accessLog: enable ? 1 : 0, inboundRecords });
     if (enable) this.#timer ??= setInterval(this.#drainSafely, drainEveryMs);
     else if (this.#timer !== null) {
       clearInterval(this.#timer);
@@ -136,8 +141,8 @@ export class Telemetry {
     };
   }
 
-  #configure(change: Partial<{ accessLog: number; monitoring: number }>): void {
-    const now = this.#plane.maps.km_config.get(0) ?? { accessLog: 0, monitoring: 0 };
+  #configure(change: Partial<KmConfig>): void {
+    const now = this.#plane.maps.km_config.get(0) ?? { accessLog: 0, monitoring: 0, inboundRecords: 0 };
     this.#plane.maps.km_config.set(0, { ...now, ...change });
   }
 }

@@ -1,6 +1,5 @@
 /** What is running. */
-import { type ExecFileSyncOptionsWithStringEncoding, execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { release } from 'node:os';
 import { join } from 'node:path';
 import type { VersionInfo } from '../api/types.ts';
@@ -15,15 +14,21 @@ export function versionInfo(): VersionInfo {
   return { version, gitCommit: gitCommit(), nodeVersion: process.version, kernel: release(), schema };
 }
 
+/** The checkout's commit, read from its files: starting git would take longer than loading the programs. */
 function gitCommit(): string {
   try {
-    const options: ExecFileSyncOptionsWithStringEncoding = {
-      cwd: root,
-      encoding: 'utf8',
-      stdio: ['ignore', 'pipe', 'ignore'],
-    };
-    return execFileSync('git', ['rev-parse', '--short=12', 'HEAD'], options).trim();
+    const git = join(root, '.git');
+    const head = readFileSync(join(git, 'HEAD'), 'utf8').trim();
+    const ref = /^ref: (.+)$/.exec(head)?.[1];
+    return (ref === undefined ? head : commitOf(git, ref)).slice(0, 12);
   } catch {
     return 'unknown';
   }
+}
+
+function commitOf(git: string, ref: string): string {
+  const file = join(git, ref);
+  if (existsSync(file)) return readFileSync(file, 'utf8').trim();
+  const packed = readFileSync(join(git, 'packed-refs'), 'utf8');
+  return packed.split('\n').find((line) => line.endsWith(` ${ref}`)) ?? 'unknown';
 }

@@ -59,7 +59,8 @@ export function netnsAddresses(path: string): string[] {
 
 /**
  * `DEVICE:INODE:TIME` of a namespace's file: equal for two paths of one namespace. The time is when the inode was made,
- * because the kernel gives a number again as soon as it is free. KM4011.
+ * because the kernel gives a number again as soon as it is free. Only of a path that holds the namespace (a bind mount, as
+ * `ip netns` makes it): under /proc the inode, and so the time, may be a new one at each look. KM4011.
  */
 export function netnsId(path: string): string {
   try {

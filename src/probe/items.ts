@@ -86,7 +86,7 @@ export function endpointItems(
           protocol: p.protocol,
           weight: e.weight,
           workload: e.workload === undefined ? null : (mesh.workloads.get(e.workload)?.name ?? e.workload),
-          connectionsOpened: Number(counted?.opened ?? 0n),
+          connectionsOpened: Number((counted?.udpConnected ?? 0n) + (counted?.closed ?? 0n)) + (more?.active ?? 0),
           connectionsActive: more?.active ?? 0,
           connectionsFailed: Number(counted?.failed ?? 0n),
           datagrams: Number(counted?.datagrams ?? 0n),

@@ -18,6 +18,16 @@ export interface TrafficRow {
 const figures = ['opened', 'closed', 'failed', 'sentBytes', 'receivedBytes', 'retransmits'] as const;
 type Figures = Record<(typeof figures)[number], number>;
 
+const nothing: Figures = { opened: 0, closed: 0, failed: 0, sentBytes: 0, receivedBytes: 0, retransmits: 0 };
+
+const keyOf = ({ source, destination, cluster, direction, reason }: KmEvent): KmTrafficKey => ({
+  source,
+  destination,
+  cluster,
+  direction,
+  reason,
+});
+
 const nameOf = (k: Pick<KmTrafficKey, 'source' | 'destination' | 'cluster' | 'direction' | 'reason'>): string =>
   `${k.source} ${k.destination} ${k.cluster} ${k.direction} ${k.reason}`;
 
@@ -29,7 +39,7 @@ export class Traffic {
     for (const [key, t] of closed) {
       rows.set(nameOf(key), {
         key,
-        opened: Number(t.opened),
+        opened: Number(t.closed),
         closed: Number(t.closed),
         failed: Number(t.failed),
         sentBytes: Number(t.sentBytes),
@@ -38,8 +48,10 @@ export class Traffic {
       });
     }
     for (const event of live) {
-      const row = rows.get(nameOf(event));
-      if (row === undefined) continue;
+      const name = nameOf(event);
+      const row = rows.get(name) ?? { key: keyOf(event), ...nothing };
+      rows.set(name, row);
+      row.opened += 1;
       row.sentBytes += Number(event.sentBytes);
       row.receivedBytes += Number(event.receivedBytes);
       row.retransmits += event.retransmits;

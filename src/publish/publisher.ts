@@ -7,7 +7,6 @@
  * only the difference.
  */
 import { addressFromWords, addressToWords } from '../base/address.ts';
-import { idOf } from '../compile/ids.ts';
 import type { CompiledCluster, CompiledListener, CompiledService } from '../compile/service.ts';
 import type { KmCluster, KmEndpoint, KmListenerKey } from '../kernel/gen/layout.gen.ts';
 import { kmPolicy } from '../kernel/gen/layout.gen.ts';
@@ -41,7 +40,7 @@ export interface PublishResult {
 export const defaultGraceMs = 1000;
 
 const zeroEndpointStats = {
-  opened: 0n,
+  udpConnected: 0n,
   closed: 0n,
   failed: 0n,
   sentBytes: 0n,
@@ -51,15 +50,10 @@ const zeroEndpointStats = {
   datagrams: 0n,
   srttUs: 0,
 };
-const zeroClusterStats = { next: 0n, picked: 0n, refused: 0n };
+const zeroClusterStats = { next: 0n, refused: 0n };
 
 const policyNumber = (c: CompiledCluster): number =>
   c.policy === 'round-robin' ? kmPolicy.ROUND_ROBIN : kmPolicy.RANDOM;
-
-/** What the slots say, as one number; also kept in the kernel's record. */
-export function slotsDigest(cluster: CompiledCluster): bigint {
-  return idOf(cluster.slots.map((s) => `${s.endpoint} ${s.alias} ${s.threshold}`).join(','));
-}
 
 export class Publisher {
   readonly #tables: Tables;
@@ -234,7 +228,7 @@ export class Publisher {
   #takeRuns(plan: Plan, compiled: CompiledService): string | null {
     const taken = new Map<bigint, Run>();
     for (const c of compiled.clusters) {
-      if (this.#clusters.get(c.id)?.digest === slotsDigest(c)) continue;
+      if (this.#clusters.get(c.id)?.digest === c.digest) continue;
       const first = this.#space.take(c.slots.length);
       if (first === null) {
         for (const run of taken.values()) this.#space.give(run);
@@ -249,7 +243,7 @@ export class Publisher {
   #planCluster(plan: Plan, c: CompiledCluster, now: number): void {
     plan.clustersGone.delete(c.id);
     const old = this.#clusters.get(c.id);
-    const digest = slotsDigest(c);
+    const { digest } = c;
     const policy = policyNumber(c);
     for (const e of c.endpoints) {
       if (this.#endpoints.get(e.id) === e.workload) continue;
@@ -292,10 +286,10 @@ export class Publisher {
 
   #write(plan: Plan): number {
     const t = this.#tables;
-    t.endpointStats.write(plan.endpointStats, 'create');
+    t.endpointStats.write(plan.endpointStats, 'any');
     t.endpoint.write(plan.endpoints, 'in-place');
     t.slot.write(plan.slots, 'any');
-    t.clusterStats.write(plan.clusterStats, 'create');
+    t.clusterStats.write(plan.clusterStats, 'any');
     t.cluster.write(plan.clusters, 'in-place');
     t.listener.write(plan.listeners, 'in-place');
     return plan.endpoints.length + plan.slots.length + plan.clusters.length + plan.listeners.length;
@@ -349,7 +343,7 @@ export class Publisher {
     for (const c of compiled.clusters) {
       const old = this.#clusters.get(c.id);
       if (old === undefined) clusters += this.#retiredClusters.has(c.id) ? 0 : 1;
-      if (old?.digest !== slotsDigest(c)) slots += c.slots.length;
+      if (old?.digest !== c.digest) slots += c.slots.length;
       for (const e of c.endpoints) {
         if (!this.#endpoints.has(e.id) && !this.#retiredEndpoints.has(e.id)) endpoints += 1;
       }

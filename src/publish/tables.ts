@@ -12,8 +12,8 @@ import type {
 } from '../kernel/gen/layout.gen.ts';
 import { type KernelMap, update } from '../kernel/map.ts';
 
-/** How a batch treats keys that are there: `any` writes all, `create` leaves them, `in-place` writes under their lock. */
-export type WriteMode = 'any' | 'create' | 'in-place';
+/** How a batch treats keys that are there: `any` replaces them, `in-place` writes under their lock. */
+export type WriteMode = 'any' | 'in-place';
 
 export interface Table<K, V> {
   readonly name: string;
@@ -58,11 +58,7 @@ export function tablesOf(maps: TableMaps): Tables {
   };
 }
 
-const flagsOf: Readonly<Record<WriteMode, number>> = {
-  any: update.ANY,
-  create: update.NOEXIST,
-  'in-place': update.LOCK,
-};
+const flagsOf: Readonly<Record<WriteMode, number>> = { any: update.ANY, 'in-place': update.LOCK };
 
 export function tableOf<K, V>(map: KernelMap<K, V>): Table<K, V> {
   return {

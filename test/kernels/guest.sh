@@ -4,7 +4,8 @@
 # Emulated time is slow and uneven: KMESH_SLOW=1 tells the scenarios to allow for it.
 set -uo pipefail
 cd "$CHECKOUT" || exit 1
-export KMESH_SLOW=1
+# The compile cache keeps sources with their types stripped: every process after the first starts faster.
+export KMESH_SLOW=1 NODE_COMPILE_CACHE=/var/tmp/node-compile-cache
 PATH=$(dirname "$(tools/node.sh)"):$PATH
 failed=0
 

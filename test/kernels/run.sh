@@ -1,8 +1,8 @@
 #!/bin/bash
-# run.sh [SERIES…]: the layer 4 scenarios on Debian's stock kernels, one after the other, each booted in QEMU for the run.
+# run.sh [SERIES…]: the layer 4 scenarios on Debian's stock kernels, one after the other, each booted in QEMU.
 # One line a kernel; the log of a kernel that fails follows its line. Exit status 1 when one failed.
-# Environment: KMESH_KERNEL_CACHE (default ~/.cache/kmesh-kernels: downloads, logs), LIMIT, CPUS, MEMORY, ACCEL (boot.sh),
-# TESTS: test files to run instead of all scenarios.
+# Environment: KMESH_KERNEL_CACHE (default ~/.cache/kmesh-kernels: downloads, logs),
+# TESTS (files to run instead of all scenarios), LIMIT in seconds a kernel, CPUS, MEMORY, ACCEL (see boot.sh).
 set -euo pipefail
 here=$(dirname "$(readlink -f "$0")")
 export KMESH_KERNEL_CACHE=${KMESH_KERNEL_CACHE:-$HOME/.cache/kmesh-kernels}
@@ -34,14 +34,14 @@ for one in "${series[@]}"; do
 	# shellcheck disable=SC2086 # a list of files
 	"$here/boot.sh" "$kernel" "$out" "$here/guest.sh" ${TESTS:-} || status=$?
 	took=$((SECONDS - started))
-	summary=$(grep -oE '^(# |ℹ )(pass|fail|skipped) [0-9]+' "$out/log" 2>/dev/null | sed 's/^[^ ]* //' | paste -sd, || true)
+	summary=$(grep -oE '^ℹ (pass|fail|skipped) [0-9]+' "$out/log" 2>/dev/null | cut -d' ' -f2- | paste -sd, || true)
 	if [ "$status" = 0 ]; then
 		printf '%-6s pass %4d s   %s%s\n' "$one" "$took" "$(basename "$kernel")" "${summary:+   tests: $summary}"
 		continue
 	fi
 	failed=1
 	case $status in
-	124) reason="not done in ${LIMIT:-900} s" ;;
+	124) reason="not done in ${LIMIT:-1800} s" ;;
 	125) reason="the guest did not start, see $out/console" ;;
 	*) reason="exit status $status" ;;
 	esac

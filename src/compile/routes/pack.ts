@@ -1,6 +1,10 @@
 import { type Dfa, type DfaState, deadState } from './dfa.ts';
 import { sinkFlag, slot } from './layout.ts';
 
+/** Units before the end in which gaps are looked for, and how many gaps are tried. */
+const searchWindow = 4096;
+const searchTries = 96;
+
 /**
  * Transitions of many automata in one array (a double array, Aoe 1989). A state is the place of its slots: slot 0 is where
  * bytes without a slot of their own go, slot 1 what a text says that ends here, slot c + 2 where class c goes. Each unit
@@ -11,8 +15,8 @@ export class Packer {
   #owner = new Int32Array(4096).fill(-1);
   #value = new Uint32Array(4096);
   readonly #bases = new Set<number>([0]);
-  /** No unit below is free. */
-  #free = 0;
+  /** For a taken unit, one behind it that may be free; paths are shortened as they are walked (union-find). */
+  #next = new Int32Array(4096);
   #end = 0;
   #widest = 0;
 
@@ -63,20 +67,19 @@ export class Packer {
     for (const at of slots) {
       this.#grow(base + at);
       this.#owner[base + at] = base;
+      this.#next[base + at] = base + at + 1;
       this.#end = Math.max(this.#end, base + at + 1);
     }
-    while (this.#taken(this.#free)) this.#free++;
     return base;
   }
 
   #search(slots: readonly number[]): number {
     const [first = 0] = slots;
-    // Wide states rarely fit into gaps: they go to the end after some tries.
-    let tries = slots.length === 1 ? 512 : 64;
-    for (let unit = this.#free; unit < this.#end && tries > 0; unit++) {
-      if (this.#taken(unit)) continue;
-      tries--;
+    // Only the last units are searched, a few times: gaps further back are rarely found, and neighbours share cache lines.
+    let unit = this.#freeFrom(Math.max(0, this.#end - searchWindow));
+    for (let tries = 0; tries < searchTries && unit < this.#end; tries++) {
       if (this.#fits(unit - first, slots)) return unit - first;
+      unit = this.#freeFrom(unit + 1);
     }
     let base = Math.max(1, this.#end - first);
     while (!this.#fits(base, slots)) base++;
@@ -87,6 +90,17 @@ export class Packer {
     if (base < 1 || this.#bases.has(base)) return false;
     for (const at of slots) if (this.#taken(base + at)) return false;
     return true;
+  }
+
+  #freeFrom(unit: number): number {
+    let free = unit;
+    while (this.#taken(free)) free = this.#next[free] ?? free + 1;
+    for (let at = unit; at < free; ) {
+      const next = this.#next[at] ?? free;
+      this.#next[at] = free;
+      at = next;
+    }
+    return free;
   }
 
   #taken(unit: number): boolean {
@@ -102,6 +116,9 @@ export class Packer {
     const value = new Uint32Array(size);
     value.set(this.#value);
     this.#value = value;
+    const next = new Int32Array(size);
+    next.set(this.#next);
+    this.#next = next;
   }
 }
 

@@ -3,17 +3,15 @@ import { array, be32, bytes, s32, u32, u64 } from '../codec.ts';
 import type { Codec } from '../codec.ts';
 
 /** Changes whenever an object of another layout could not share this one's maps. */
-export const schema = '1858d936d33f';
+export const schema = '1767438caf72';
 
 const nothing = bytes(0);
 const be32x4 = array(be32, 4);
 
 export const kmConnFlags = {
   REWRITTEN: 1,
-  ESTABLISHED: 2,
-  CLOSED: 4,
-  COUNTED: 16,
-  UDP_REPLIES: 8,
+  CLOSED: 2,
+  UDP_REPLIES: 4,
 } as const;
 export type KmConnFlags = (typeof kmConnFlags)[keyof typeof kmConnFlags];
 
@@ -133,22 +131,19 @@ export const kmCluster: Codec<KmCluster> = {
 
 export interface KmClusterStats {
   readonly next: bigint;
-  readonly picked: bigint;
   readonly refused: bigint;
 }
 
 export const kmClusterStats: Codec<KmClusterStats> = {
-  size: 24,
+  size: 16,
   encode(value, view, offset) {
     view.setBigUint64(offset, value.next, true);
-    view.setBigUint64(offset + 8, value.picked, true);
-    view.setBigUint64(offset + 16, value.refused, true);
+    view.setBigUint64(offset + 8, value.refused, true);
   },
   decode(view, offset) {
     return {
       next: view.getBigUint64(offset, true),
-      picked: view.getBigUint64(offset + 8, true),
-      refused: view.getBigUint64(offset + 16, true),
+      refused: view.getBigUint64(offset + 8, true),
     };
   },
 };
@@ -156,18 +151,22 @@ export const kmClusterStats: Codec<KmClusterStats> = {
 export interface KmConfig {
   readonly accessLog: number;
   readonly monitoring: number;
+  readonly inboundRecords: number;
 }
 
 export const kmConfig: Codec<KmConfig> = {
-  size: 8,
+  size: 16,
   encode(value, view, offset) {
     view.setUint32(offset, value.accessLog, true);
     view.setUint32(offset + 4, value.monitoring, true);
+    view.setUint32(offset + 8, value.inboundRecords, true);
+    view.setUint32(offset + 12, 0);
   },
   decode(view, offset) {
     return {
       accessLog: view.getUint32(offset, true),
       monitoring: view.getUint32(offset + 4, true),
+      inboundRecords: view.getUint32(offset + 8, true),
     };
   },
 };
@@ -186,11 +185,10 @@ export interface KmConn {
   readonly flags: number;
   readonly reason: number;
   readonly startNs: bigint;
-  readonly ackedBase: bigint;
 }
 
 export const kmConn: Codec<KmConn> = {
-  size: 88,
+  size: 80,
   encode(value, view, offset) {
     view.setBigUint64(offset, value.source, true);
     view.setBigUint64(offset + 8, value.destination, true);
@@ -205,7 +203,6 @@ export const kmConn: Codec<KmConn> = {
     view.setUint8(offset + 70, value.flags);
     view.setUint8(offset + 71, value.reason);
     view.setBigUint64(offset + 72, value.startNs, true);
-    view.setBigUint64(offset + 80, value.ackedBase, true);
   },
   decode(view, offset) {
     return {
@@ -222,7 +219,6 @@ export const kmConn: Codec<KmConn> = {
       flags: view.getUint8(offset + 70),
       reason: view.getUint8(offset + 71),
       startNs: view.getBigUint64(offset + 72, true),
-      ackedBase: view.getBigUint64(offset + 80, true),
     };
   },
 };
@@ -260,7 +256,7 @@ export const kmEndpoint: Codec<KmEndpoint> = {
 };
 
 export interface KmEndpointStats {
-  readonly opened: bigint;
+  readonly udpConnected: bigint;
   readonly closed: bigint;
   readonly failed: bigint;
   readonly sentBytes: bigint;
@@ -274,7 +270,7 @@ export interface KmEndpointStats {
 export const kmEndpointStats: Codec<KmEndpointStats> = {
   size: 72,
   encode(value, view, offset) {
-    view.setBigUint64(offset, value.opened, true);
+    view.setBigUint64(offset, value.udpConnected, true);
     view.setBigUint64(offset + 8, value.closed, true);
     view.setBigUint64(offset + 16, value.failed, true);
     view.setBigUint64(offset + 24, value.sentBytes, true);
@@ -287,7 +283,7 @@ export const kmEndpointStats: Codec<KmEndpointStats> = {
   },
   decode(view, offset) {
     return {
-      opened: view.getBigUint64(offset, true),
+      udpConnected: view.getBigUint64(offset, true),
       closed: view.getBigUint64(offset + 8, true),
       failed: view.getBigUint64(offset + 16, true),
       sentBytes: view.getBigUint64(offset + 24, true),
@@ -451,7 +447,6 @@ export const kmSlot: Codec<KmSlot> = {
 };
 
 export interface KmTraffic {
-  readonly opened: bigint;
   readonly closed: bigint;
   readonly failed: bigint;
   readonly sentBytes: bigint;
@@ -461,25 +456,23 @@ export interface KmTraffic {
 }
 
 export const kmTraffic: Codec<KmTraffic> = {
-  size: 56,
+  size: 48,
   encode(value, view, offset) {
-    view.setBigUint64(offset, value.opened, true);
-    view.setBigUint64(offset + 8, value.closed, true);
-    view.setBigUint64(offset + 16, value.failed, true);
-    view.setBigUint64(offset + 24, value.sentBytes, true);
-    view.setBigUint64(offset + 32, value.receivedBytes, true);
-    view.setBigUint64(offset + 40, value.retransmits, true);
-    view.setBigUint64(offset + 48, value.durationUs, true);
+    view.setBigUint64(offset, value.closed, true);
+    view.setBigUint64(offset + 8, value.failed, true);
+    view.setBigUint64(offset + 16, value.sentBytes, true);
+    view.setBigUint64(offset + 24, value.receivedBytes, true);
+    view.setBigUint64(offset + 32, value.retransmits, true);
+    view.setBigUint64(offset + 40, value.durationUs, true);
   },
   decode(view, offset) {
     return {
-      opened: view.getBigUint64(offset, true),
-      closed: view.getBigUint64(offset + 8, true),
-      failed: view.getBigUint64(offset + 16, true),
-      sentBytes: view.getBigUint64(offset + 24, true),
-      receivedBytes: view.getBigUint64(offset + 32, true),
-      retransmits: view.getBigUint64(offset + 40, true),
-      durationUs: view.getBigUint64(offset + 48, true),
+      closed: view.getBigUint64(offset, true),
+      failed: view.getBigUint64(offset + 8, true),
+      sentBytes: view.getBigUint64(offset + 16, true),
+      receivedBytes: view.getBigUint64(offset + 24, true),
+      retransmits: view.getBigUint64(offset + 32, true),
+      durationUs: view.getBigUint64(offset + 40, true),
     };
   },
 };
