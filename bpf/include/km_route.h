@@ -67,8 +67,8 @@ struct km_route_virtual_host {
 	__u32 route_count;
 };
 
-/* A look at one field. Routes in `any` ask nothing of it; of the others, those stay that are in the set that the
- * automaton's output names. */
+/* A look at one field. Routes in `any` ask nothing of it; of the others, those stay that are in the set that
+ * the automaton's output names. */
 struct km_route_lookup {
 	__u8 field; /* enum km_route_field */
 	__u8 index; /* of the header's name or of the source's bit */
@@ -80,8 +80,8 @@ struct km_route_lookup {
 	__u32 unmatched; /* set for output 0 */
 };
 
-/* Headers that are looked at: an automaton over names whose output is 1 + the name's index. `filter` passes few others:
- * by length (0 from 64 on), the bits of the first letter's low five bits. */
+/* Headers that are looked at: an automaton over names whose output is 1 + the name's index. `filter` passes
+ * few others: by length (0 from 64 on), the bits of the first letter's low five bits. */
 struct km_route_names {
 	__u32 start;
 	__u32 classes;

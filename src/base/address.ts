@@ -111,11 +111,27 @@ function longestZeroRun(groups: readonly number[]): { start: number; length: num
 
 /** Four 32-bit words, the first the most significant: the shape of an address in the kernel's tables. */
 export function addressToWords(canonical: string): readonly number[] {
+  if (!canonical.includes(':')) return [0, 0, 0xffff, quadToWord(canonical)];
   const bytes = addressToBytes(canonical);
   if (bytes === null) throw new RangeError(`no IP address: ${canonical}`);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   return [view.getUint32(0), view.getUint32(4), view.getUint32(8), view.getUint32(12)];
 }
+
+function quadToWord(text: string): number {
+  let word = 0;
+  let byte = 0;
+  for (let i = 0; i < text.length; i++) {
+    const c = text.charCodeAt(i);
+    if (c === dot) {
+      word = word * 256 + byte;
+      byte = 0;
+    } else byte = byte * 10 + c - zero;
+  }
+  return word * 256 + byte;
+}
+
+const [dot, zero] = ['.'.charCodeAt(0), '0'.charCodeAt(0)];
 
 /** Canonical text of four words; IPv4-mapped ones as IPv4. */
 export function addressFromWords(words: readonly number[]): string {

@@ -6,6 +6,6 @@
 import { hash } from 'node:crypto';
 
 export function idOf(name: string): bigint {
-  const id = BigInt(`0x${hash('sha256', name, 'hex').slice(0, 16)}`);
+  const id = hash('sha256', name, 'buffer').readBigUInt64BE(0);
   return id === 0n ? 1n : id;
 }

@@ -3,7 +3,7 @@
  * records. A port has one cluster for each address family that the service has an address of, since an IPv4 socket
  * cannot be sent to an IPv6 endpoint.
  */
-import { isIPv4 } from 'node:net';
+import { addressFamily, hostPort } from '../base/address.ts';
 import { clusterName, type Policy, type Protocol, type Service, type ServicePort } from '../model/types.ts';
 import { idOf } from './ids.ts';
 import { type Slot, slotsOf } from './slots.ts';
@@ -11,6 +11,8 @@ import { type Slot, slotsOf } from './slots.ts';
 export type Family = 4 | 6;
 
 export interface CompiledListener {
+  /** `TCP 10.96.0.1:80`, `UDP [fd00::1]:53`: unique. */
+  readonly name: string;
   readonly address: string;
   readonly port: number;
   readonly protocol: Protocol;
@@ -41,7 +43,7 @@ export interface CompiledService {
   readonly clusters: readonly CompiledCluster[];
 }
 
-export const familyOf = (address: string): Family => (isIPv4(address) ? 4 : 6);
+export const familyOf = addressFamily;
 
 export function clusterId(service: Service, port: ServicePort, family: Family): bigint {
   return idOf(`cluster ${service.namespace} ${clusterName(service, port)} ${port.protocol} IPv${family}`);
@@ -65,7 +67,8 @@ export function compileService(service: Service): CompiledService {
       const cluster = compileCluster(service, port, family);
       clusters.push(cluster);
       for (const address of addresses) {
-        listeners.push({ address, port: port.port, protocol: port.protocol, cluster: cluster.id });
+        const name = `${port.protocol} ${hostPort(address, port.port)}`;
+        listeners.push({ name, address, port: port.port, protocol: port.protocol, cluster: cluster.id });
       }
     }
   }

@@ -16,6 +16,7 @@ import { Controller } from './controller.ts';
 import { DataPlane } from './data-plane.ts';
 import { parseHostPort } from './host-port.ts';
 import { takeLock } from './lock.ts';
+import { MemoryTrim } from './memory.ts';
 import { startMetricsServer } from './metrics-server.ts';
 import { Namespaces } from './namespaces.ts';
 import { ProblemLog } from './problem-log.ts';
@@ -107,6 +108,7 @@ async function run(
     objects: () => ({ files: source.status().objects }),
     problems: () => countProblems(problems()),
   });
+  const memory = new MemoryTrim();
   let unreadable = false;
   const controller = new Controller({
     builder,
@@ -115,7 +117,10 @@ async function run(
     adopt: () => adopt(plane, now),
     log: log.logger('publish'),
     unreadable: () => unreadable,
-    onPublished: (seconds) => metrics.publishSeconds.observe(seconds),
+    onPublished: (seconds) => {
+      metrics.publishSeconds.observe(seconds);
+      memory.changed();
+    },
   });
   const problemLog = new ProblemLog(log.logger('source'));
   const problems = (): readonly Problem[] => [...source.problems(), ...builder.problems()];

@@ -190,7 +190,7 @@ describe('publisher on real kernel maps', { skip: process.getuid?.() !== 0 && 'n
       clock += random(800);
       const name = `s${random(8)}`;
       const s = service(name, {
-        addresses: [`10.96.0.${name.slice(1)}`, `fd00::${name.slice(1)}`].slice(0, 1 + random(2)),
+        addresses: [`10.96.0.${name.slice(1)}`, `fd00::1${name.slice(1)}`].slice(0, 1 + random(2)),
         endpoints: Array.from({ length: random(6) }, () => ({
           address: random(3) === 0 ? `fd00::a:${random(9)}` : `10.0.0.${random(9)}`,
           weight: 1 + random(3),

@@ -142,7 +142,7 @@ export class Publisher {
     const listeners = new Set<string>();
     const clusters = new Set<bigint>();
     for (const s of services.values()) {
-      for (const l of s.listeners) listeners.add(listenerName(listenerKey(l)));
+      for (const l of s.listeners) listeners.add(l.name);
       for (const c of s.clusters) clusters.add(c.id);
     }
     // What nobody owns any more is given an owner that is then removed.
@@ -180,7 +180,7 @@ export class Publisher {
       for (const c of compiled.clusters) this.#planCluster(plan, c, now);
       for (const l of compiled.listeners) this.#planListener(plan, l);
       this.#owned.set(service, {
-        listeners: compiled.listeners.map((l) => listenerName(listenerKey(l))),
+        listeners: compiled.listeners.map((l) => l.name),
         clusters: compiled.clusters.map((c) => c.id),
       });
     }
@@ -274,10 +274,10 @@ export class Publisher {
   }
 
   #planListener(plan: Plan, l: CompiledListener): void {
-    const key = listenerKey(l);
-    const name = listenerName(key);
+    const { name } = l;
     plan.listenersGone.delete(name);
     if (this.#listeners.get(name)?.cluster === l.cluster) return;
+    const key = listenerKey(l);
     this.#retiredListeners.revive(name);
     this.#retiredKeys.delete(name);
     this.#listeners.set(name, { key, cluster: l.cluster });
@@ -349,7 +349,7 @@ export class Publisher {
       }
     }
     const owned = new Set(this.#owned.get(service)?.listeners);
-    const names = compiled.listeners.map((l) => listenerName(listenerKey(l)));
+    const names = compiled.listeners.map((l) => l.name);
     const listeners = names.filter((n) => !owned.has(n) && !this.#listeners.has(n) && !this.#retiredListeners.has(n));
     return { listener: listeners.length, cluster: clusters, endpoint: endpoints, slot: slots };
   }

@@ -5,7 +5,7 @@
 import { addressFromWords, hostPort } from '../base/address.ts';
 import type { CompiledCluster, CompiledService } from '../compile/service.ts';
 import { kmPolicy } from '../kernel/gen/layout.gen.ts';
-import { listenerKey, listenerName } from './keys.ts';
+import { listenerName } from './keys.ts';
 import type { Tables } from './tables.ts';
 
 /** One line a difference, at most `limit` of them; empty when the kernel holds exactly this. */
@@ -14,7 +14,7 @@ export function differences(tables: Tables, services: Iterable<CompiledService>,
   const listeners = new Map<string, bigint>();
   const clusters = new Map<bigint, CompiledCluster>();
   for (const s of services) {
-    for (const l of s.listeners) listeners.set(listenerName(listenerKey(l)), l.cluster);
+    for (const l of s.listeners) listeners.set(l.name, l.cluster);
     for (const c of s.clusters) clusters.set(c.id, c);
   }
   checkListeners(tables, listeners, found);

@@ -1,4 +1,5 @@
 /** Rows `scale` and `restart`: ten thousand services of ten endpoints. */
+import { setTimeout as delay } from 'node:timers/promises';
 import { KernelView } from './kernel-view.ts';
 import { cpuSeconds, memory } from './process-use.ts';
 import { type Row, single } from './row.ts';
@@ -17,11 +18,23 @@ const loadBudget = { atMost: 5 };
 
 const size = `${scale.services} services x ${scale.endpoints} endpoints`;
 
+/** Waits until the daemon has used next to no CPU for a second: it gives memory back when a change is over. */
+async function atRest(pid: number): Promise<void> {
+  for (let calm = 0, before = cpuSeconds(pid); calm < 5; ) {
+    await delay(200);
+    const now = cpuSeconds(pid);
+    calm = now - before < 0.02 ? calm + 1 : 0;
+    before = now;
+  }
+}
+
 /** Loads; with `rows` what there is to say about it. */
 export async function scaleRows(scaled: ScaleMesh): Promise<Row[]> {
   const { seconds, daemon, cpuSeconds: used } = await scaled.start();
+  await atRest(daemon.pid);
   const loaded = memory(daemon.pid);
   const change = await changeEndpoints(scaled);
+  await atRest(daemon.pid);
   const changed = memory(daemon.pid);
   const still = await cpuWhileStill(scaled, daemon.pid);
   return [
