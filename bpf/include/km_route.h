@@ -27,7 +27,7 @@
 #define KM_ROUTE_MAX_LOOKUPS 64
 #define KM_ROUTE_MAX_NAMES   128 /* headers that a virtual host looks at */
 #define KM_ROUTE_MAX_HEADERS 128 /* headers of a request; the parser answers 431 to more */
-#define KM_ROUTE_MAX_SUMMARY 16	 /* 65 536 routes */
+#define KM_ROUTE_MAX_SUMMARY 8	 /* 32 768 routes */
 #define KM_ROUTE_MAX_HEAD    16384
 #define KM_ROUTE_SOURCES     4 /* words of 64 predicates over the source */
 

@@ -24,7 +24,7 @@
 #define KM_ROUTE_SLOTS 4
 /* Bytes that one call of km_route_walk() steps over. */
 #define KM_ROUTE_BLOCK	     8
-#define KM_ROUTE_BLOCKS	     64
+#define KM_ROUTE_BLOCKS	     16
 #define KM_ROUTE_MAX_RETRIES 4
 /* Where the draw's digits and the comma between values stand, behind the head. */
 #define KM_ROUTE_DIGITS (KM_ROUTE_MAX_HEAD)
@@ -412,26 +412,23 @@ __noinline __u64 km_route_common_summary(__u32 slot, __u32 handle, __u32 index)
 	return common;
 }
 
-/* 64 routes of a set. */
+/* 64 routes of a set that has a summary. Without a branch: the verifier walks each way of the loop around it.
+ */
 static __always_inline __u64 km_route_set_word(const struct km_route_blob *blob, __u64 set,
 					       __u64 summary_words, __u64 word)
 {
 	__u64 index = word >> 6;
-	__u64 bit = 1ULL << (word & 63);
-	__u64 summary, before;
+	__u64 summary = km_route_unit(blob, set + index);
+	__u64 present = summary >> (word & 63) & 1;
+	__u64 before;
 
-	if (!summary_words)
-		return km_route_unit(blob, set);
-	summary = km_route_unit(blob, set + index);
-	if (!(summary & bit))
-		return 0;
 	set += summary_words;
 	before = (__u32)(km_route_unit(blob, set + (index >> 1)) >> ((index & 1) << 5));
-	before += __builtin_popcountll(summary & (bit - 1));
-	return km_route_unit(blob, set + ((summary_words + 1) >> 1) + before);
+	before += __builtin_popcountll(summary & ((1ULL << (word & 63)) - 1));
+	return km_route_unit(blob, set + ((summary_words + 1) >> 1) + before) & -present;
 }
 
-/* The routes word * 64 to word * 64 + 63 that all lookups share. */
+/* The routes word * 64 to word * 64 + 63 that all lookups share; of sets with a summary. */
 __noinline __u64 km_route_common_word(__u32 slot, __u32 handle, __u32 word)
 {
 	struct km_route_scratch *scratch = km_route_slot(slot);
@@ -448,7 +445,7 @@ __noinline __u64 km_route_common_word(__u32 slot, __u32 handle, __u32 word)
 	}
 	summary_words = scratch->summary_words;
 	for (i = 0; i < KM_ROUTE_MAX_LOOKUPS; i++) {
-		if (i >= scratch->lookup_count || !common)
+		if (i >= scratch->lookup_count)
 			break;
 		common &= km_route_set_word(&blob, scratch->any[i], summary_words, word) |
 			  km_route_set_word(&blob, scratch->chosen[i], summary_words, word);
@@ -469,7 +466,8 @@ __noinline int km_route_first(__u32 slot, __u32 handle)
 	if (!scratch->lookup_count)
 		return 0;
 	if (!scratch->summary_words) {
-		words = km_route_common_word(slot, handle, 0);
+		/* Such a set is one unit, as a summary's first is. */
+		words = km_route_common_summary(slot, handle, 0);
 		return words ? __builtin_ctzll(words) : -1;
 	}
 	words = km_route_common_summary(slot, handle, 0);

@@ -72,8 +72,8 @@ export class Controller {
   }
 
   /** Looks at network namespaces again, since pods without a status have their addresses from there, and tries again. */
-  refresh(): void {
-    if (!this.#synced) return;
+  refresh(namespacesChanged: boolean): void {
+    if (!this.#synced || !(namespacesChanged || this.#stale)) return;
     const delta = this.#parts.builder.reevaluateNetns();
     if (delta.services.size + delta.workloads.size > 0 || this.#stale) this.#take(delta);
     else {

@@ -175,7 +175,7 @@ async function run(
     setInterval(guarded(what, action), milliseconds);
   const timers = [
     every(namespacesEveryMs, 'looking at network namespaces', () => {
-      controller.refresh();
+      controller.refresh(namespaces.changed());
       if (!attached()) activate();
     }),
     every(pruneEveryMs, 'pruning metrics', () => {

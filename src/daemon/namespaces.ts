@@ -4,8 +4,9 @@ import { netnsAddresses, netnsId } from '../kernel/netns.ts';
 /** Entering a namespace costs some 50 µs, looking at its file 2: addresses are read again only so often. */
 const addressesForMs = 5000;
 
+/** What was found behind a path; identity null: nothing. */
 interface Seen {
-  readonly identity: string;
+  readonly identity: string | null;
   readonly addresses: readonly string[];
   readonly readAt: number;
 }
@@ -14,6 +15,8 @@ export class Namespaces {
   readonly #now: () => number;
   readonly #cookie: (path: string) => bigint;
   readonly #seen = new Map<string, Seen>();
+  /** What {@link identity} last told of each path. */
+  readonly #told = new Map<string, string | null>();
 
   constructor(cookie: (path: string) => bigint, now: () => number) {
     this.#cookie = cookie;
@@ -22,34 +25,53 @@ export class Namespaces {
 
   /** Changes when another namespace is behind the path; null when there is none. */
   identity(path: string): string | null {
-    try {
-      return netnsId(path);
-    } catch {
-      return null;
-    }
+    const identity = identityOf(path);
+    this.#told.set(path, identity);
+    return identity;
   }
 
   cookie(path: string): bigint {
     return this.#cookie(path);
   }
 
+  /** Whether a path that was asked for might be answered otherwise now. Costs a stat(2) a path. */
+  changed(): boolean {
+    for (const [path, told] of this.#told) {
+      if (identityOf(path) !== told) return true;
+      const seen = this.#seen.get(path);
+      if (seen !== undefined && !this.#isFresh(seen, told)) return true;
+    }
+    return false;
+  }
+
   /** The namespace's addresses; null when there is none (yet). One that has no address yet is looked at each time. */
   resolve(path: string): { readonly path: string; readonly addresses: readonly string[] } | null {
     const identity = this.identity(path);
     const seen = this.#seen.get(path);
-    if (identity === null) {
-      this.#seen.delete(path);
-      return null;
+    if (seen === undefined || !this.#isFresh(seen, identity)) {
+      this.#seen.set(path, { identity, addresses: addressesOf(path), readAt: this.#now() });
     }
-    const fresh =
-      seen?.identity === identity && seen.addresses.length > 0 && this.#now() - seen.readAt < addressesForMs;
-    if (fresh) return { path, addresses: seen.addresses };
-    try {
-      const addresses = netnsAddresses(path);
-      this.#seen.set(path, { identity, addresses, readAt: this.#now() });
-      return { path, addresses };
-    } catch {
-      return null;
-    }
+    return identity === null ? null : { path, addresses: this.#seen.get(path)?.addresses ?? [] };
+  }
+
+  #isFresh(seen: Seen, identity: string | null): boolean {
+    if (seen.identity !== identity) return false;
+    return identity === null || (seen.addresses.length > 0 && this.#now() - seen.readAt < addressesForMs);
+  }
+}
+
+function identityOf(path: string): string | null {
+  try {
+    return netnsId(path);
+  } catch {
+    return null;
+  }
+}
+
+function addressesOf(path: string): readonly string[] {
+  try {
+    return netnsAddresses(path);
+  } catch {
+    return [];
   }
 }

@@ -4,7 +4,9 @@
  * a machine (a lab's node) of its own, since connection tracking costs everything that passes through its node.
  */
 
-import { type CgroupName, cgroupPath } from '../lab/cgroup.ts';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type CgroupName, cgroupPath, cgroupRoot } from '../lab/cgroup.ts';
 import type { Host } from '../lab/host.ts';
 import { Lab } from '../lab/lab.ts';
 import { entry, file, meshOf, namespace, pod, type TestMesh } from '../lab/mesh.ts';
@@ -118,8 +120,12 @@ export class Targets implements AsyncDisposable {
           }),
         ),
       );
-      await mesh.start();
+      const daemon = await mesh.start();
       await mesh.settled();
+      // What the daemon uses is a row of its own and does not depend on the requests: it is not the pods' CPU time.
+      const apart = join(cgroupRoot(meshed.prefix), 'daemon');
+      mkdirSync(apart);
+      writeFileSync(join(apart, 'cgroup.procs'), String(daemon.pid));
       return new Targets(labs, all, mesh);
     } catch (error) {
       for (const lab of labs) await lab.close();

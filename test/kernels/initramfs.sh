@@ -1,5 +1,5 @@
 #!/bin/bash
-# initramfs.sh KERNEL OUT: writes the first root of a guest: busybox, guest-init, and the modules that bring the real one.
+# initramfs.sh KERNEL OUT: writes the first root of a guest: busybox, guest-init, the modules that bring the real root.
 set -euo pipefail
 kernel=$1 out=$2
 here=$(dirname "$(readlink -f "$0")")

@@ -56,6 +56,6 @@ export const limit = {
   headerNames: 128,
   requestHeaders: 128,
   sources: 256,
-  summaryWords: 16,
-  routes: 65_536,
+  summaryWords: 8,
+  routes: 32_768,
 } as const;
