@@ -124,11 +124,10 @@ static __always_inline enum km_verdict km_connect(struct bpf_sock_addr *ctx, str
 	sk = ctx->sk;
 	if (!sk)
 		return verdict;
-	/* A socket that connects again has a record already. */
-	stored = bpf_sk_storage_get(&km_conn, sk, NULL, 0);
+	stored = bpf_sk_storage_get(&km_conn, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
 	if (stored)
 		*stored = *conn;
-	else if (!bpf_sk_storage_get(&km_conn, sk, conn, BPF_SK_STORAGE_GET_F_CREATE))
+	else
 		km_count(KM_COUNTER_STORAGE_FAILED);
 	if (verdict == KM_VERDICT_REWRITE && conn->protocol == IPPROTO_UDP) {
 		struct km_endpoint_stats *stats = bpf_map_lookup_elem(&km_endpoint_stats, &conn->endpoint);

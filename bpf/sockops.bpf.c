@@ -105,63 +105,40 @@ static __always_inline void km_closed(struct bpf_sock_ops *ctx, struct bpf_sock 
 	km_event_submit(event);
 }
 
-/* What there is to know of a connection that an enrolled workload accepted; false when none did. */
-static __always_inline bool km_inbound(struct bpf_sock_ops *ctx, struct km_conn *conn)
-{
-	__u64 netns = bpf_get_netns_cookie(ctx);
-	struct km_enrolment *enrolment = bpf_map_lookup_elem(&km_enrolment, &netns);
-	struct km_address_key key = {};
-	__u64 *workload;
-
-	if (!enrolment)
-		return false;
-	conn->direction = KM_DIRECTION_INBOUND;
-	conn->protocol = IPPROTO_TCP;
-	conn->start_ns = bpf_ktime_get_ns();
-	conn->destination = enrolment->workload;
-	km_remote(ctx, conn->real_addr, &conn->real_port);
-	km_local(ctx, conn->asked_addr, &conn->asked_port);
-	km_addr_copy(key.addr, conn->real_addr);
-	workload = bpf_map_lookup_elem(&km_workload_address, &key);
-	if (workload)
-		conn->source = *workload;
-	return true;
-}
-
 /*
- * A record costs two allocations, 2 % of a short connection; without it the connection is counted from what
- * its socket says when it closes.
+ * A connection that an enrolled workload accepted. Only where it is asked for: the side that connects counts
+ * it already, and to count it again costs another 1 % of a short connection.
  */
 static __always_inline void km_accepted(struct bpf_sock_ops *ctx, struct bpf_sock *sk)
 {
 	struct km_config *config = km_switches();
-	__u64 netns = bpf_get_netns_cookie(ctx);
+	struct km_enrolment *enrolment;
+	struct km_address_key key = {};
 	struct km_conn conn = {};
+	__u64 *workload;
+	__u64 netns;
 
-	if (!config || !(config->monitoring || config->inbound_records))
+	if (!config || !config->inbound)
 		return;
-	if (!config->inbound_records) {
-		if (bpf_map_lookup_elem(&km_enrolment, &netns))
-			bpf_sock_ops_cb_flags_set(ctx,
-						  ctx->bpf_sock_ops_cb_flags | BPF_SOCK_OPS_STATE_CB_FLAG);
+	netns = bpf_get_netns_cookie(ctx);
+	enrolment = bpf_map_lookup_elem(&km_enrolment, &netns);
+	if (!enrolment)
+		return;
+	conn.direction = KM_DIRECTION_INBOUND;
+	conn.protocol = IPPROTO_TCP;
+	conn.start_ns = bpf_ktime_get_ns();
+	conn.destination = enrolment->workload;
+	km_remote(ctx, conn.real_addr, &conn.real_port);
+	km_local(ctx, conn.asked_addr, &conn.asked_port);
+	km_addr_copy(key.addr, conn.real_addr);
+	workload = bpf_map_lookup_elem(&km_workload_address, &key);
+	if (workload)
+		conn.source = *workload;
+	if (!bpf_sk_storage_get(&km_conn, sk, &conn, BPF_SK_STORAGE_GET_F_CREATE)) {
+		km_count(KM_COUNTER_STORAGE_FAILED);
 		return;
 	}
-	if (!km_inbound(ctx, &conn))
-		return;
-	if (!bpf_sk_storage_get(&km_conn, sk, &conn, BPF_SK_STORAGE_GET_F_CREATE))
-		km_count(KM_COUNTER_STORAGE_FAILED);
 	bpf_sock_ops_cb_flags_set(ctx, ctx->bpf_sock_ops_cb_flags | BPF_SOCK_OPS_STATE_CB_FLAG);
-}
-
-/* An accepted connection without a record. The socket is told to call no more: it can pass TCP_CLOSE twice.
- */
-static __always_inline void km_closed_inbound(struct bpf_sock_ops *ctx, struct bpf_sock *sk)
-{
-	struct km_conn conn = {};
-
-	bpf_sock_ops_cb_flags_set(ctx, ctx->bpf_sock_ops_cb_flags & ~BPF_SOCK_OPS_STATE_CB_FLAG);
-	if (km_inbound(ctx, &conn))
-		km_closed(ctx, sk, &conn, ctx->args[0]);
 }
 
 /*
@@ -198,7 +175,5 @@ int km_sockops(struct bpf_sock_ops *ctx)
 	}
 	if (conn && !(conn->flags & KM_CONN_CLOSED))
 		km_closed(ctx, sk, conn, ctx->args[0]);
-	else if (!conn && km_observe_inbound)
-		km_closed_inbound(ctx, sk);
 	return 1;
 }

@@ -216,10 +216,9 @@ struct km_event {
 
 /* Switches that take effect at once. */
 struct km_config {
-	__u32 access_log;      /* write km_event */
-	__u32 monitoring;      /* keep km_traffic and km_endpoint_stats */
-	__u32 inbound_records; /* a record for each accepted connection: its duration, and a place in the list
-				*/
+	__u32 access_log; /* write km_event */
+	__u32 monitoring; /* keep km_traffic and km_endpoint_stats */
+	__u32 inbound;	  /* observe accepted connections too */
 	__u32 pad;
 };
 

@@ -12,6 +12,8 @@ struct km_test_blob_parts {
 	struct km_route_virtual_host virtual_host;
 	struct km_route_lookup lookup;
 	struct km_route_names names;
+	enum km_route_field field;
+	enum km_route_status status;
 };
 
 const volatile struct km_test_blob_parts km_test_parts = {};

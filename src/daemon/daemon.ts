@@ -83,12 +83,14 @@ async function run(
     bpfFsPath: settings.bpfFsPath,
     cgroup2Path: settings.cgroup2Path,
     mapSizes: settings.mapSizes,
+    inbound: settings.inbound,
     log: log.logger('kernel'),
   });
   const now = (): number => performance.now();
   const names = new Names(now);
-  const telemetry = new Telemetry(plane, names, output.accessLog, settings.inboundConnections, guarded);
+  const telemetry = new Telemetry(plane, names, output.accessLog, guarded);
   telemetry.setMonitoring(settings.monitoring);
+  telemetry.setInbound(settings.inbound);
   telemetry.setAccessLog(settings.accessLog !== 'off', settings.accessLog === 'off' ? undefined : settings.accessLog);
   const namespaces = new Namespaces((path) => plane.netnsCookie(path), now);
   const enroller = new Enroller(tableOf(plane.maps.km_enrolment), namespaces, log.logger('enrol'));

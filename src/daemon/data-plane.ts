@@ -56,6 +56,8 @@ export interface DataPlaneOptions {
   readonly bpfFsPath: string;
   readonly cgroup2Path: string | null;
   readonly mapSizes: Readonly<Record<string, number>>;
+  /** Accepted connections are to be observed, if this kernel can. */
+  readonly inbound: boolean;
   readonly log: Logger;
 }
 
@@ -93,7 +95,9 @@ export class DataPlane {
       return loadObjects(this.#libbpf, { ...request, constants: { km_observe_inbound: 1 } });
     } catch (error) {
       if (!(error instanceof KmError) || error.code !== 'KM4003' || !error.message.includes('km_sockops')) throw error;
-      this.#options.log.warn('this kernel cannot observe inbound connections (needs 5.15)');
+      if (this.#options.inbound) {
+        this.#options.log.warn('this kernel cannot observe accepted connections (needs 5.15): --inbound has no effect');
+      }
       return loadObjects(this.#libbpf, { ...request, constants: { km_observe_inbound: 0 } });
     }
   }

@@ -12,8 +12,8 @@ export interface Settings {
   readonly adminAddress: string;
   readonly metricsAddress: string;
   readonly monitoring: boolean;
-  /** Keep a record of each accepted connection, not only of those that were opened. */
-  readonly inboundConnections: boolean;
+  /** Observe accepted connections too, not only those that enrolled workloads open. */
+  readonly inbound: boolean;
   readonly accessLog: 'off' | Format;
   readonly kmeshMetricNames: boolean;
   readonly logLevel: Level;
@@ -97,12 +97,7 @@ export function addFlags(command: Command, hostname: string): Command {
     .option('--admin-address <host:port>', 'admin API', 'localhost:15200')
     .option('--metrics-address <host:port>', 'Prometheus metrics', '[::]:15020')
     .option('--monitoring <bool>', 'count connections and bytes in the kernel', boolean, true)
-    .option(
-      '--inbound-connections <bool>',
-      'list accepted connections too (`kmeshctl get connections`); always on with the access log',
-      boolean,
-      false,
-    )
+    .option('--inbound <bool>', 'observe accepted connections too (reporter="destination")', boolean, false)
     .addOption(
       new Option('--access-log <format>', 'one line a connection on stdout')
         .choices(['off', 'text', 'json'])
@@ -132,7 +127,7 @@ export function settingsOf(options: Readonly<Record<string, unknown>>): Settings
     adminAddress: text('adminAddress'),
     metricsAddress: text('metricsAddress'),
     monitoring: options['monitoring'] === true,
-    inboundConnections: options['inboundConnections'] === true,
+    inbound: options['inbound'] === true,
     accessLog: accessLogOf(text('accessLog')),
     kmeshMetricNames: options['kmeshMetricNames'] === true,
     logLevel: level(text('logLevel')),

@@ -28,7 +28,6 @@ export class Telemetry {
   readonly #plane: DataPlane;
   readonly #names: Names;
   readonly #log: AccessLogOutput;
-  readonly #inboundConnections: boolean;
   readonly #traffic = new Traffic();
   readonly #ring: RingBuffer;
   readonly #drainSafely: () => void;
@@ -39,22 +38,18 @@ export class Telemetry {
     plane: DataPlane,
     names: Names,
     log: AccessLogOutput,
-    inboundConnections: boolean,
     guarded: (what: string, action: () => void) => () => void,
   ) {
     this.#drainSafely = guarded('writing the access log', () => this.drain());
     this.#plane = plane;
     this.#names = names;
     this.#log = log;
-    this.#inboundConnections = inboundConnections;
     this.#ring = new RingBuffer(plane.eventMap);
   }
 
   setAccessLog(enable: boolean, format?: AccessLogFormat): void {
     this.#format = format ?? this.#format;
-    // A line tells how long the connection lasted, and only a record knows when it began.
-    const inboundRecords = enable || this.#inboundConnections ? 1 : 0;
-    this.#configure({ accessLog: enable ? 1 : 0, inboundRecords });
+    this.#configure({ accessLog: enable ? 1 : 0 });
     if (enable) this.#timer ??= setInterval(this.#drainSafely, drainEveryMs);
     else if (this.#timer !== null) {
       clearInterval(this.#timer);
@@ -65,6 +60,11 @@ export class Telemetry {
 
   get accessLog(): boolean {
     return this.#plane.maps.km_config.get(0)?.accessLog === 1;
+  }
+
+  /** Accepted connections are observed too. */
+  setInbound(enable: boolean): void {
+    this.#configure({ inbound: enable ? 1 : 0 });
   }
 
   setMonitoring(enable: boolean): void {
@@ -142,7 +142,7 @@ export class Telemetry {
   }
 
   #configure(change: Partial<KmConfig>): void {
-    const now = this.#plane.maps.km_config.get(0) ?? { accessLog: 0, monitoring: 0, inboundRecords: 0 };
+    const now = this.#plane.maps.km_config.get(0) ?? { accessLog: 0, monitoring: 0, inbound: 0 };
     this.#plane.maps.km_config.set(0, { ...now, ...change });
   }
 }

@@ -182,7 +182,7 @@ function manyRoutes(count: number): Route[] {
 }
 
 test("the compiler's numbers are those of the C types", { skip }, () => {
-  const { structs, enums, constants } = readLayout(engineObject());
+  const { structs, enums } = readLayout(engineObject());
   const offsets = (name: string) => {
     const struct = structs.get(name);
     assert.ok(struct, name);

@@ -13,11 +13,11 @@ import { startUdpEcho } from '../lab/servers.ts';
 const test = requireRoot(nodeTest);
 
 /** 30 000 connections: a share of 1/3 has a standard deviation of 0.27 %, of 1/10 of 0.17 %. */
-const many = patience === 1 ? 30_000 : 3_000;
-const tolerance = patience === 1 ? 0.02 : 0.05;
+const many = patience === 1 ? 30_000 : 1_000;
+const tolerance = patience === 1 ? 0.02 : 0.07;
 
-/** 6 000 datagrams: 0.61 % standard deviation; 600 on a slow machine: 1.9 %. */
-const udpTolerance = patience === 1 ? 0.03 : 0.09;
+/** 6 000 datagrams: 0.61 % standard deviation; 200 on a slow machine: 3.3 %. */
+const udpTolerance = patience === 1 ? 0.03 : 0.16;
 
 /** VIP, endpoint, port: both by connect() and by sendto(); every address shown must be the one just asked for. */
 const turning = `

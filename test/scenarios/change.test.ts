@@ -29,6 +29,7 @@ sys.stdin.read()
 
 const names = ['red', 'green', 'blue', 'white'] as const;
 const keptConnections = 20;
+const restarts = patience === 1 ? 5 : 2;
 const rate = patience === 1 ? 100 : 10;
 
 describe('change under load', { skip: process.getuid?.() !== 0 && process.env['CI'] === undefined }, () => {
@@ -71,7 +72,7 @@ describe('change under load', { skip: process.getuid?.() !== 0 && process.env['C
   after(() => lab?.close());
 
   test('endpoints come and go every 100 ms for 30 s: no connection fails', async () => {
-    const seconds = 30;
+    const seconds = patience === 1 ? 30 : 10;
     const { result } = load(seconds);
     let changes = 0;
     for (const end = Date.now() + seconds * 1000; Date.now() < end; changes++) {
@@ -82,7 +83,7 @@ describe('change under load', { skip: process.getuid?.() !== 0 && process.env['C
     }
     const { answers, errors } = await result;
     assert.deepEqual(errors, {});
-    assert.ok(changes > 100, `${changes} changes`);
+    assert.ok(changes > 3 * seconds, `${changes} changes`);
     assert.deepEqual(Object.keys(answers).sort(), [...names].sort());
     mesh.write('shop.yaml', service(...servers));
     await mesh.settled();
@@ -97,11 +98,11 @@ describe('change under load', { skip: process.getuid?.() !== 0 && process.env['C
     }
   });
 
-  test('the daemon is killed and started again five times: no connection fails, new ones are balanced meanwhile', async () => {
+  test(`the daemon is killed and started again ${restarts} times: no connection fails, new ones are balanced meanwhile`, async () => {
     const started = servers.length;
     const open = await kept();
-    const { result } = load(15 * patience);
-    for (let i = 0; i < 5; i++) {
+    const { result } = load(patience === 1 ? 15 : 60);
+    for (let i = 0; i < restarts; i++) {
       await mesh.daemon.kill('SIGKILL');
       const away = await manyConnections(client, ['fd00:10:96::1', '80', '200']);
       assert.deepEqual(away.errors, {});
@@ -137,7 +138,7 @@ describe('change under load', { skip: process.getuid?.() !== 0 && process.env['C
   });
 
   test('a table of another size is made anew without a lost connection', async () => {
-    const { result } = load(5 * patience);
+    const { result } = load(patience === 1 ? 5 : 40);
     const open = await kept();
     await mesh.daemon.kill('SIGTERM');
     await mesh.start(['--max-endpoints', '5000', '--max-listeners', '700']);

@@ -83,15 +83,15 @@ export class RandomRoutes {
   #pathMatch(): PathMatch {
     const ignoreCase = this.#chance(20);
     const kind = this.#pick(['exact', 'prefix', 'segments', 'regex'] as const);
-    if (kind === 'regex') return { kind, pattern: this.#regex(2) };
-    return { kind, value: this.#path(), ...(ignoreCase && { ignoreCase }) };
+    if (kind === 'regex') return { kind, pattern: this.regex(2) };
+    return { kind, value: this.path(), ...(ignoreCase && { ignoreCase }) };
   }
 
   #textMatch(): TextMatch {
     const ignoreCase = this.#chance(20);
     const kind = this.#pick(['exact', 'prefix', 'suffix', 'contains', 'regex'] as const);
-    if (kind === 'regex') return { kind, pattern: this.#regex(2) };
-    return { kind, value: this.#text(), ...(ignoreCase && { ignoreCase }) };
+    if (kind === 'regex') return { kind, pattern: this.regex(2) };
+    return { kind, value: this.text(), ...(ignoreCase && { ignoreCase }) };
   }
 
   #valueMatch(): ValueMatch {
@@ -132,22 +132,22 @@ export class RandomRoutes {
     return this.#pick(['a', 'ab', 'b', 'aa', 'user']);
   }
 
-  #path(): string {
+  path(): string {
     return `/${this.#many(3, () => this.#pick(['a', 'b', 'ab', 'A', 'abc', 'é', 'a.b'])).join('/')}${this.#chance(15) ? '/' : ''}`;
   }
 
-  #text(): string {
+  text(): string {
     return this.#many(3, () => this.#pick(['a', 'b', 'ab', 'ba', 'A', 'é', '日', '.', '1'])).join('');
   }
 
   #value(): string {
     if (this.#chance(30)) return String(this.#pick([-121, -11, -10, -1, 0, 1, 6, 7, 15, 99, 100, 119, 1234, 3000]));
     if (this.#chance(10)) return this.#pick(['+7', '007', '-0', '7 7', '1e3', '0', '00', '+', '-']);
-    return this.#text();
+    return this.text();
   }
 
   /** An expression that RE2 and JavaScript read alike. */
-  #regex(depth: number): string {
+  regex(depth: number): string {
     const parts = Array.from({ length: 1 + this.below(3) }, () => {
       const atom = this.#pick([
         'a',
@@ -165,10 +165,10 @@ export class RandomRoutes {
         '\\.',
         '[a-z0-9é]',
       ]);
-      const whole = depth > 0 && this.#chance(25) ? `(?:${this.#regex(depth - 1)})` : atom;
+      const whole = depth > 0 && this.#chance(25) ? `(?:${this.regex(depth - 1)})` : atom;
       return `${whole}${this.#pick(['', '', '', '*', '+', '?', '{2}', '{1,2}', '{0,3}', '*?'])}`;
     });
-    if (depth > 0 && this.#chance(20)) parts.push(`|${this.#regex(depth - 1)}`);
+    if (depth > 0 && this.#chance(20)) parts.push(`|${this.regex(depth - 1)}`);
     const anchored = this.#chance(10) ? `^${parts.join('')}` : parts.join('');
     return this.#chance(40) ? `/${anchored.replace(/^\^/, '')}` : this.#chance(10) ? `(?:${anchored})$` : anchored;
   }
@@ -176,9 +176,9 @@ export class RandomRoutes {
   request(): RouteRequest {
     return {
       host: this.#chance(10)
-        ? this.#text()
+        ? this.text()
         : this.#pick([this.#host(), this.#host().toUpperCase(), `a.${this.#host()}`]),
-      path: this.#chance(15) ? this.#text() : this.#path(),
+      path: this.#chance(15) ? this.text() : this.path(),
       query: this.#many(3, () => this.#parameterText()).join('&') + (this.#chance(10) ? '&' : ''),
       method: this.#method(),
       headers: this.#many(5, () => [this.#headerName(), this.#value()] as const),

@@ -3,7 +3,7 @@ import { array, be32, bytes, s32, u32, u64 } from '../codec.ts';
 import type { Codec } from '../codec.ts';
 
 /** Changes whenever an object of another layout could not share this one's maps. */
-export const schema = '1767438caf72';
+export const schema = 'dc5b0f04a672';
 
 const nothing = bytes(0);
 const be32x4 = array(be32, 4);
@@ -151,7 +151,7 @@ export const kmClusterStats: Codec<KmClusterStats> = {
 export interface KmConfig {
   readonly accessLog: number;
   readonly monitoring: number;
-  readonly inboundRecords: number;
+  readonly inbound: number;
 }
 
 export const kmConfig: Codec<KmConfig> = {
@@ -159,14 +159,14 @@ export const kmConfig: Codec<KmConfig> = {
   encode(value, view, offset) {
     view.setUint32(offset, value.accessLog, true);
     view.setUint32(offset + 4, value.monitoring, true);
-    view.setUint32(offset + 8, value.inboundRecords, true);
+    view.setUint32(offset + 8, value.inbound, true);
     view.setUint32(offset + 12, 0);
   },
   decode(view, offset) {
     return {
       accessLog: view.getUint32(offset, true),
       monitoring: view.getUint32(offset + 4, true),
-      inboundRecords: view.getUint32(offset + 8, true),
+      inbound: view.getUint32(offset + 8, true),
     };
   },
 };
