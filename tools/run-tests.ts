@@ -30,6 +30,10 @@ if (files === undefined || files.length === 0) {
 }
 if (process.getuid?.() !== 0) {
   process.stderr.write('NOT ROOT: tests of the kernel, the namespaces and the daemon are left out of this run\n');
+  if (process.env['CI'] !== undefined) {
+    process.stderr.write('a run in CI must not leave them out\n');
+    process.exit(1);
+  }
 }
 // One file at a time: the tests of the kernel measure, and two CPUs are few.
 const arguments_ = ['--test', '--test-concurrency=1', '--test-reporter=spec', ...process.argv.slice(3), ...files];

@@ -50,6 +50,10 @@ struct km_route_scratch {
 	__u32 lookup_count;
 	__u32 summary_words;
 	__u32 changed;
+	/* km_route_next(): words of 64 routes that are still to be looked at, of which summary. */
+	__u64 words;
+	__u32 summary;
+	__u32 unused;
 	/* The sets of each lookup. */
 	__u32 any[KM_ROUTE_MAX_LOOKUPS];
 	__u32 chosen[KM_ROUTE_MAX_LOOKUPS];
@@ -256,7 +260,36 @@ static __always_inline __u32 km_route_output(const struct km_route_scratch *scra
 	return (__u32)entry == state ? entry >> 32 : 0;
 }
 
-/* Chains the headers of the names that the virtual host looks at. */
+/* Chains a header to those of its name, if the virtual host looks at it. */
+__noinline int km_route_name(__u32 slot, __u32 handle, __u32 names, __u32 header)
+{
+	struct km_route_scratch *scratch = km_route_slot(slot);
+	struct km_route_blob blob;
+	__u64 index;
+
+	if (!scratch || !km_route_same(scratch, handle, &blob))
+		return KM_ROUTE_WALK_LOST;
+	header &= KM_ROUTE_MAX_HEADERS - 1;
+	index = km_route_unit(&blob, names);
+	scratch->state = index;
+	scratch->classes = index >> 32;
+	km_route_text(scratch, scratch->request.headers[header].name);
+	if (km_route_run(slot, handle) == KM_ROUTE_WALK_LOST)
+		return KM_ROUTE_WALK_LOST;
+	index = km_route_output(scratch, &blob);
+	if (!index)
+		return KM_ROUTE_WALK_END;
+	index = (index - 1) & (KM_ROUTE_MAX_NAMES - 1);
+	scratch->next[header] = KM_ROUTE_NONE;
+	if (scratch->first[index] == KM_ROUTE_NONE)
+		scratch->first[index] = header;
+	else
+		scratch->next[scratch->last[index] & (KM_ROUTE_MAX_HEADERS - 1)] = header;
+	scratch->last[index] = header;
+	return KM_ROUTE_WALK_END;
+}
+
+/* Chains the headers of the names that the virtual host looks at; the filter leaves out most others. */
 __noinline int km_route_names(__u32 slot, __u32 handle, __u32 names)
 {
 	struct km_route_scratch *scratch = km_route_slot(slot);
@@ -270,33 +303,17 @@ __noinline int km_route_names(__u32 slot, __u32 handle, __u32 names)
 	for (i = 0; i < KM_ROUTE_MAX_HEADERS; i++) {
 		struct km_route_range name = scratch->request.headers[i].name;
 		__u64 length = name.length < 64 ? name.length : 0;
-		__u64 offset = name.offset;
-		__u64 pair, index;
+		__u64 offset = name.offset & (KM_ROUTE_MAX_HEAD - 1);
+		__u64 pair;
 
 		if (i >= scratch->request.header_count)
 			break;
-		if (offset >= KM_ROUTE_MAX_HEAD)
-			continue;
 		pair = km_route_unit(&blob, (__u64)names + 1 + (length >> 1));
 		pair >>= (length & 1) << 5;
 		if (!(pair >> (scratch->bytes[offset] & 31) & 1))
 			continue;
-		pair = km_route_unit(&blob, names);
-		scratch->state = pair;
-		scratch->classes = pair >> 32;
-		km_route_text(scratch, name);
-		if (km_route_run(slot, handle) == KM_ROUTE_WALK_LOST)
+		if (km_route_name(slot, handle, names, i) == KM_ROUTE_WALK_LOST)
 			return KM_ROUTE_WALK_LOST;
-		index = km_route_output(scratch, &blob);
-		if (!index)
-			continue;
-		index = (index - 1) & (KM_ROUTE_MAX_NAMES - 1);
-		scratch->next[i] = KM_ROUTE_NONE;
-		if (scratch->first[index] == KM_ROUTE_NONE)
-			scratch->first[index] = i;
-		else
-			scratch->next[scratch->last[index] & (KM_ROUTE_MAX_HEADERS - 1)] = i;
-		scratch->last[index] = i;
 	}
 	return KM_ROUTE_WALK_END;
 }
@@ -453,43 +470,60 @@ __noinline __u64 km_route_common_word(__u32 slot, __u32 handle, __u32 word)
 	return common;
 }
 
-/* The first route that all lookups share, -1 without one. */
+/* How km_route_next() ends when it names no route. */
+enum km_route_search {
+	KM_ROUTE_SEARCH_NONE = -1,
+	KM_ROUTE_SEARCH_MORE = -2, /* call again */
+};
+
+/* Looks at the next word of 64 routes that all lookups share by their summaries, or takes the next summary.
+ */
+__noinline int km_route_next(__u32 slot, __u32 handle)
+{
+	struct km_route_scratch *scratch = km_route_slot(slot);
+	__u64 words, routes;
+	__u32 word;
+
+	if (!scratch)
+		return KM_ROUTE_SEARCH_NONE;
+	words = scratch->words;
+	if (!words) {
+		scratch->summary += 1;
+		if (scratch->summary >= scratch->summary_words)
+			return KM_ROUTE_SEARCH_NONE;
+		scratch->words = km_route_common_summary(slot, handle, scratch->summary);
+		return KM_ROUTE_SEARCH_MORE;
+	}
+	word = scratch->summary * 64 + __builtin_ctzll(words);
+	scratch->words = words & (words - 1);
+	routes = km_route_common_word(slot, handle, word);
+	return routes ? word * 64 + __builtin_ctzll(routes) : KM_ROUTE_SEARCH_MORE;
+}
+
+/* The first route that all lookups share, or KM_ROUTE_SEARCH_NONE. */
 __noinline int km_route_first(__u32 slot, __u32 handle)
 {
 	struct km_route_scratch *scratch = km_route_slot(slot);
-	__u32 index = 0;
 	__u64 words;
 	int i;
 
 	if (!scratch)
-		return -1;
+		return KM_ROUTE_SEARCH_NONE;
 	if (!scratch->lookup_count)
 		return 0;
-	if (!scratch->summary_words) {
-		/* Such a set is one unit, as a summary's first is. */
-		words = km_route_common_summary(slot, handle, 0);
-		return words ? __builtin_ctzll(words) : -1;
-	}
 	words = km_route_common_summary(slot, handle, 0);
-	/* Each turn takes one word of 64 routes or one summary. */
+	/* A set without a summary is one unit, as a summary's first is. */
+	if (!scratch->summary_words)
+		return words ? __builtin_ctzll(words) : KM_ROUTE_SEARCH_NONE;
+	scratch->summary = 0;
+	scratch->words = words;
 	for (i = 0; i < KM_ROUTE_MAX_SUMMARY * 65; i++) {
-		__u32 word;
-		__u64 routes;
+		int route = km_route_next(slot, handle);
 
-		if (!words) {
-			index++;
-			if (index >= scratch->summary_words)
-				return -1;
-			words = km_route_common_summary(slot, handle, index);
-			continue;
-		}
-		word = index * 64 + __builtin_ctzll(words);
-		routes = km_route_common_word(slot, handle, word);
-		if (routes)
-			return word * 64 + __builtin_ctzll(routes);
-		words &= words - 1;
+		if (route != KM_ROUTE_SEARCH_MORE)
+			return route;
 	}
-	return -1;
+	return KM_ROUTE_SEARCH_NONE;
 }
 
 /* One attempt; false when the table changed meanwhile. */

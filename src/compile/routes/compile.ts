@@ -198,7 +198,7 @@ class BlobWriter {
       const size = Math.ceil((this.#end * layout.unitBytes) / 1024);
       throw new KmError(
         'KM3012',
-        `${this.#where} takes more than ${size} KiB, at most ${this.#maxBytes / 1024} are allowed`,
+        `${this.#where} takes more than ${size} KiB, at most ${this.#maxBytes / 1024} KiB are allowed`,
       );
     }
     if (this.#end * 2 > this.#words.length) {
