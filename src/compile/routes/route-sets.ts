@@ -1,5 +1,3 @@
-import { unitBytes } from './layout.ts';
-
 /** A set of route indices of one virtual host: 32 to a word, lowest bit first. */
 export type RouteSet = Uint32Array;
 
@@ -46,7 +44,7 @@ export function encodeSet(set: RouteSet, summary: number): Uint32Array {
   return Uint32Array.of(...heads, ...before, ...words);
 }
 
-/** The words of a blob that are a set, and how the interpreter looks into it. Numbers of words fit 53 bits. */
+/** How the interpreter looks into the sets of a blob. */
 export class SetReader {
   readonly #words: Uint32Array;
   readonly #summary: number;
@@ -80,8 +78,6 @@ export class SetReader {
     return [this.#words[unit * 2] ?? 0, this.#words[unit * 2 + 1] ?? 0];
   }
 }
-
-export const unitsOf = (words: Uint32Array): number => (words.length * 4) / unitBytes;
 
 function popcount(value: number): number {
   let count = 0;
