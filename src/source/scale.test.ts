@@ -43,7 +43,7 @@ endpoints:
   return text;
 }
 
-// The bounds are three times what an idle machine needs: this finds a wrong order of growth, the benchmark finds the rest.
+// The bounds are ten times what an idle machine needs: this finds a wrong order of growth, the benchmark finds the rest.
 test(`${services} services of ${endpoints} endpoints load, and one change is cheap`, async (t) => {
   const directory = mkdtempSync(join(tmpdir(), 'kmesh-scale-'));
   t.after(() => rmSync(directory, { recursive: true, force: true }));
@@ -96,7 +96,7 @@ test(`${services} services of ${endpoints} endpoints load, and one change is che
     `load ${loadMs.toFixed(0)} ms (model ${modelMs.toFixed(1)} ms of the last change), heap +${grown.toFixed(0)} MB, ` +
       `one change ${change.toFixed(1)} ms from rename to mesh`,
   );
-  assert.ok(loadMs < 7500, `load took ${loadMs} ms`);
+  assert.ok(loadMs < 25_000, `load took ${loadMs} ms`);
   assert.ok(grown < 100, `heap grew by ${grown} MB`);
-  assert.ok(change < 60, `one change took ${change} ms`);
+  assert.ok(change < 500, `one change took ${change} ms`);
 });
