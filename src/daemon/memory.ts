@@ -6,7 +6,7 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 
 /** Bytes that the heap may have grown since the last time before it is worth a pause of some 2 ms a megabyte alive. */
-const worthBytes = 64 * 1024 * 1024;
+const worthBytes = 24 * 1024 * 1024;
 /** The change is over when nothing has happened for so long. */
 const quietMs = 300;
 
