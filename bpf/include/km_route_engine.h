@@ -18,6 +18,7 @@
 #include <linux/bpf.h>
 #include <stdbool.h>
 #include <bpf/bpf_helpers.h>
+#include "km_http.h"
 #include "km_route.h"
 
 /* Decisions that may go on at once on one CPU: sk_msg programs can be preempted by each other. */
@@ -32,6 +33,9 @@
 
 /* Keeps the compiler from moving a bound that the verifier has to see on this very register. */
 #define km_route_opaque(value) asm volatile("" : "+r"(value))
+
+/* The longest head that a route may make of a request's. */
+#define KM_ROUTE_MAX_OUT 32768
 
 /* An index of no header. */
 #define KM_ROUTE_NONE 0xff
@@ -61,8 +65,13 @@ struct km_route_scratch {
 	__u8 first[KM_ROUTE_MAX_NAMES];
 	__u8 last[KM_ROUTE_MAX_NAMES];
 	__u8 next[KM_ROUTE_MAX_HEADERS];
+	struct km_http_head head;
 	/* The head; a block may be read from its last byte on. */
 	__u8 bytes[KM_ROUTE_MAX_HEAD + 64];
+	/* What is made of it: a changed head, or a local reply. */
+	__u32 out_bytes;
+	__u32 out_pad;
+	__u8 out[KM_ROUTE_MAX_OUT + 64];
 };
 
 struct {

@@ -19,6 +19,25 @@
 enum km_policy {
 	KM_POLICY_RANDOM = 0,
 	KM_POLICY_ROUND_ROBIN = 1,
+	KM_POLICY_LEAST_REQUEST = 2, /* of two random endpoints the one with fewer open requests */
+	KM_POLICY_MAGLEV = 3,	     /* the slot that a hash of the request names (Eisenbud et al. 2016) */
+};
+
+/* What KM_POLICY_MAGLEV hashes; a request that lacks it gets a random slot. */
+enum km_hash {
+	KM_HASH_NONE = 0,
+	KM_HASH_SOURCE = 1, /* the client's address */
+	KM_HASH_HEADER = 2,
+	KM_HASH_COOKIE = 3,
+};
+
+#define KM_HASH_NAME_MAX 64
+
+/* What a listener does with the bytes of a TCP connection. */
+enum km_listener_mode {
+	KM_LISTENER_TCP = 0,	/* balance it in connect() */
+	KM_LISTENER_HTTP = 1,	/* route each HTTP/1.1 request; anything else is answered with 400 */
+	KM_LISTENER_DETECT = 2, /* the first bytes tell: HTTP as above, anything else is balanced as it is */
 };
 
 enum km_direction {
@@ -26,12 +45,19 @@ enum km_direction {
 	KM_DIRECTION_INBOUND = 1,
 };
 
-/* How a connection ended or why it was refused; user space writes them as Envoy's response flags. Append
- * only. */
+/* How a connection or request ended or why it was refused; user space writes them as Envoy's response flags.
+ * Append only. */
 enum km_reason {
 	KM_REASON_NONE = 0,
 	KM_REASON_NO_ENDPOINT = 1,    /* UH: the listener's cluster has no usable endpoint */
 	KM_REASON_CONNECT_FAILED = 2, /* UF: the endpoint refused or did not answer */
+	KM_REASON_NO_ROUTE = 3,	      /* NR: no virtual host or no route of it takes the request */
+	KM_REASON_NO_CLUSTER = 4,     /* NC: the route's cluster is not there */
+	KM_REASON_FAULT = 5,	      /* FI: a fault was asked for */
+	KM_REASON_CLIENT_GONE = 6,    /* DC: the client closed before the answer was complete */
+	KM_REASON_ENDPOINT_GONE = 7,  /* UC: the endpoint closed before the answer was complete */
+	KM_REASON_BAD_REQUEST = 8,    /* DPE: the head is no HTTP/1.1 (RFC 9112) */
+	KM_REASON_OVERFLOW = 9,	      /* UO: no room for another connection to an endpoint */
 };
 
 /* Indices of km_counters. Append only: numbers are never used again for something else. */
@@ -63,21 +89,30 @@ struct km_listener_key {
  */
 struct km_listener {
 	struct bpf_spin_lock lock;
+	__u32 mode;    /* enum km_listener_mode */
+	__u64 cluster; /* for what no route table decides: TCP, and HTTP without a table */
+	__u32 routes;  /* number of the route table (KM_ROUTE_HANDLE); 0: every request goes to cluster */
 	__u32 pad;
-	__u64 cluster;
 };
 
 /* A cluster is a run of slots in km_slot. Written in place (BPF_F_LOCK): a reader sees the old run or the new
  * one. */
 struct km_cluster {
 	struct bpf_spin_lock lock;
-	__u32 first;	  /* index of the first slot */
-	__u32 slots;	  /* how many; 0: no usable endpoint */
-	__u32 policy;	  /* enum km_policy */
-	__u32 affinity_s; /* sessionAffinity ClientIP: seconds, 0 is none */
-	__u32 pad;
-	__u64 digest; /* hash over the slots, for the daemon that adopts them */
+	__u32 first;		  /* index of the first slot */
+	__u32 slots;		  /* how many; 0: no usable endpoint */
+	__u32 policy;		  /* enum km_policy */
+	__u32 affinity_s;	  /* sessionAffinity ClientIP: seconds, 0 is none */
+	__u32 connect_timeout_ms; /* until another endpoint is tried; 0: KM_CONNECT_TIMEOUT_MS */
+	__u64 digest;		  /* hash over the slots, for the daemon that adopts them */
+	__u8 hash;		  /* enum km_hash, for KM_POLICY_MAGLEV */
+	__u8 hash_name_length;
+	__u8 per_connection; /* 1: the requests of a connection stay on the endpoint of the first */
+	__u8 pad[5];
+	char hash_name[KM_HASH_NAME_MAX]; /* of the header (lower case) or the cookie */
 };
+
+#define KM_CONNECT_TIMEOUT_MS 10000
 
 struct km_cluster_stats {
 	__u64 next;    /* round robin: slots handed out so far */
@@ -115,12 +150,18 @@ struct km_endpoint_stats {
 	__u64 duration_us;
 	__u64 datagrams; /* sendmsg that went to it without a connection */
 	__u32 srtt_us;	 /* moving average over closed connections, 1/8 a step as in RFC 6298 */
-	__u32 pad;
+	__u32 active;	 /* HTTP requests that wait for their answer's end */
+	__u64 requests;	 /* HTTP requests that were sent to it */
 };
 
 /* An enrolled network namespace, found by its cookie. */
 struct km_enrolment {
 	__u64 workload;
+	/* Ports that the namespace gives to no socket by itself (outside net.ipv4.ip_local_port_range): those
+	 * of spliced connections on the wire, host order. 0 ports: no HTTP. */
+	__u16 wire_first;
+	__u16 wire_count;
+	__u32 pad;
 };
 
 struct km_address_key {
@@ -214,12 +255,67 @@ struct km_event {
 	__u32 pad2;
 };
 
+/* HTTP requests between two workloads. */
+struct km_requests_key {
+	__u64 source;
+	__u64 destination; /* workload, 0 unknown */
+	__u64 cluster;	   /* 0: none was chosen */
+	__u16 status;
+	__u8 reason; /* enum km_reason */
+	__u8 pad[5];
+};
+
+/* Upper bounds of the histogram's buckets are Istio's; the last one has none. */
+#define KM_DURATION_BUCKETS 20
+
+struct km_requests {
+	__u64 count;
+	__u64 request_bytes; /* heads and bodies, as they went to the endpoint */
+	__u64 response_bytes;
+	__u64 duration_us;
+	__u64 buckets[KM_DURATION_BUCKETS]; /* each request once, not cumulative */
+};
+
+#define KM_EVENT_METHOD_MAX 8
+#define KM_EVENT_HOST_MAX   64
+#define KM_EVENT_PATH_MAX   128
+
+/* One answered HTTP request (km_request_event). */
+struct km_request_event {
+	__u64 time_ns; /* CLOCK_MONOTONIC, at the answer's end */
+	__u64 duration_ns;
+	__u64 source;
+	__u64 destination;
+	__u64 cluster;
+	__u64 endpoint;
+	__u64 request_bytes;
+	__u64 response_bytes;
+	__be32 client_addr[KM_ADDR_WORDS];
+	__be32 asked_addr[KM_ADDR_WORDS];
+	__be32 real_addr[KM_ADDR_WORDS]; /* the endpoint's; all zero: answered here */
+	__be16 client_port;
+	__be16 asked_port;
+	__be16 real_port;
+	__u16 status;
+	__u32 route; /* index in its virtual host */
+	__u32 virtual_host;
+	__u8 reason;
+	__u8 has_route; /* route and virtual_host mean something */
+	__u8 host_length;
+	__u8 path_length; /* bytes kept here; the path may be longer */
+	__u8 path_cut;
+	__u8 pad[3];
+	char method[KM_EVENT_METHOD_MAX]; /* cut, filled up with zeros */
+	char host[KM_EVENT_HOST_MAX];
+	char path[KM_EVENT_PATH_MAX];
+};
+
 /* Switches that take effect at once. */
 struct km_config {
 	__u32 access_log; /* write km_event */
 	__u32 monitoring; /* keep km_traffic and km_endpoint_stats */
 	__u32 inbound;	  /* observe accepted connections too */
-	__u32 pad;
+	__u32 requests;	  /* write km_request_event */
 };
 
 #endif

@@ -4,7 +4,8 @@
  * cannot be sent to an IPv6 endpoint.
  */
 import { addressFamily, hostPort } from '../base/address.ts';
-import { clusterName, type Policy, type Protocol, type Service, type ServicePort } from '../model/types.ts';
+import type { ClusterPolicy } from '../model/http.ts';
+import { clusterName, type Protocol, type Service, type ServicePort } from '../model/types.ts';
 import { idOf } from './ids.ts';
 import { type Slot, slotsOf } from './slots.ts';
 
@@ -30,7 +31,7 @@ export interface CompiledEndpoint {
 
 export interface CompiledCluster {
   readonly id: bigint;
-  readonly policy: Policy;
+  readonly policy: ClusterPolicy['balance'];
   readonly affinitySeconds: number;
   readonly slots: readonly Slot[];
   /** What the slots say, as one number; also kept in the kernel's record. */
@@ -93,10 +94,10 @@ function compileCluster(service: Service, port: ServicePort, family: Family): Co
     });
   }
   const all = [...endpoints.values()];
-  const slots = slotsOf(all, service.policy);
+  const slots = slotsOf(all, port.policy.balance);
   return {
     id,
-    policy: service.policy,
+    policy: port.policy.balance,
     affinitySeconds: service.affinitySeconds,
     slots,
     digest: idOf(slots.map((s) => `${s.endpoint} ${s.alias} ${s.threshold}`).join(',')),

@@ -2,7 +2,7 @@
  * How the endpoints of a cluster become slots, so that the kernel picks one with an index and at most one comparison,
  * whatever the weights are.
  */
-import type { Policy } from '../model/types.ts';
+import type { ClusterPolicy } from '../model/http.ts';
 
 /** One slot: takes `endpoint` when a 32-bit random number is at or below `threshold`, else `alias`. */
 export interface Slot {
@@ -22,7 +22,7 @@ export interface Weighted {
   readonly weight: number;
 }
 
-export function slotsOf(endpoints: readonly Weighted[], policy: Policy): Slot[] {
+export function slotsOf(endpoints: readonly Weighted[], policy: ClusterPolicy['balance']): Slot[] {
   const first = endpoints[0];
   if (first === undefined) return [];
   if (endpoints.every((e) => e.weight === first.weight)) {

@@ -142,7 +142,7 @@ export class Telemetry {
   }
 
   #configure(change: Partial<KmConfig>): void {
-    const now = this.#plane.maps.km_config.get(0) ?? { accessLog: 0, monitoring: 0, inbound: 0 };
+    const now = this.#plane.maps.km_config.get(0) ?? { accessLog: 0, monitoring: 0, inbound: 0, requests: 0 };
     this.#plane.maps.km_config.set(0, { ...now, ...change });
   }
 }

@@ -12,7 +12,7 @@ let lines: string[];
 const table = (maxEntries: number): EnrolTable => ({
   name: 'km_enrolment',
   maxEntries,
-  entries: () => [...held].map(([cookie, workload]) => [cookie, { workload }] as const),
+  entries: () => [...held].map(([cookie, workload]) => [cookie, { workload, wireFirst: 0, wireCount: 0 }] as const),
   write: (entries) => {
     for (const [cookie, { workload }] of entries) held.set(cookie, workload);
   },

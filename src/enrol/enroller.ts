@@ -82,7 +82,7 @@ export class Enroller {
     // Those that leave make room for those that come.
     this.#table.remove(gone);
     this.#table.write(
-      added.map(([cookie, workload]) => [cookie, { workload }] as const),
+      added.map(([cookie, workload]) => [cookie, { workload, wireFirst: 0, wireCount: 0 }] as const),
       'any',
     );
     this.#held = wanted;

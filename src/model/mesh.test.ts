@@ -247,7 +247,7 @@ test('a change concerns only what it touches, and what is the same stays the sam
     [],
     [keyOf('web')],
   ]);
-  assert.equal(get(builder, 'web')?.policy, 'round-robin');
+  assert.equal(get(builder, 'web')?.ports[0]?.policy.balance, 'round-robin');
 });
 
 test('enrolment: namespace, pod, opt-out, host network', () => {
@@ -392,16 +392,16 @@ test('rules: the first for a host counts; without a service of the namespace the
   const builder = new MeshBuilder();
   const host = 'web.shop.svc.cluster.local';
   upsert(builder, service('web', ['10.96.0.1']), rule('a', host, 'round-robin'), rule('b', host, 'random'));
-  assert.equal(get(builder, 'web')?.policy, 'round-robin');
+  assert.equal(get(builder, 'web')?.ports[0]?.policy.balance, 'round-robin');
   assert.match(lines(builder).join(), /^KM2004 DestinationRule shop\/b /);
   remove(builder, rule('a', host, null));
-  assert.equal(get(builder, 'web')?.policy, 'random');
+  assert.equal(get(builder, 'web')?.ports[0]?.policy.balance, 'random');
   upsert(builder, rule('b', 'gone.shop.svc.cluster.local', 'random'), rule('c', host, 'round-robin', 'home'));
   assert.deepEqual(
     builder.problems().map(({ code, severity, name }) => `${code} ${severity} ${name}`),
     ['KM2005 warning b', 'KM2005 error c'],
   );
-  assert.equal(get(builder, 'web')?.policy, 'random');
+  assert.equal(get(builder, 'web')?.ports[0]?.policy.balance, 'random');
 });
 
 test('slices of a service that does not exist are told, and wait for it', () => {

@@ -369,6 +369,9 @@ export class MeshBuilder {
         ...(appProtocol === '' ? {} : { appProtocol }),
         endpoints,
         unready,
+        policy: { balance: 'random', perConnection: false, connectTimeoutMs: 0 },
+        mode: 'tcp',
+        subsets: [],
       });
     }
     this.#noteSource(id, source, unnamed);
@@ -382,8 +385,7 @@ export class MeshBuilder {
         name,
         hostname,
         addresses: i === 0 ? addressesOf(source) : [],
-        ports,
-        policy: this.#rules.policy(key),
+        ports: ports.map((port) => ({ ...port, policy: { ...port.policy, balance: this.#rules.policy(key) } })),
         affinitySeconds: source.kind === 'Service' ? source.affinitySeconds : 0,
         origin,
       };

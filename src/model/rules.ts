@@ -1,6 +1,5 @@
 /** DestinationRules by the host that they are for. The first of several for one host is in force. */
 import type { DestinationRuleObject, ObjectKey } from './objects.ts';
-import type { Policy } from './types.ts';
 
 export class Rules {
   readonly #byHost = new Map<string, DestinationRuleObject[]>();
@@ -31,7 +30,7 @@ export class Rules {
     return [host];
   }
 
-  policy(host: string): Policy {
+  policy(host: string): 'random' | 'round-robin' {
     return this.#byHost.get(host)?.[0]?.policy ?? 'random';
   }
 

@@ -1,5 +1,6 @@
 /** Comparison by value, so that what has not changed stays the same object. */
-import type { Endpoint, Service, ServicePort } from './types.ts';
+import type { ClusterPolicy } from './http.ts';
+import type { Endpoint, Service, ServicePort, Subset } from './types.ts';
 
 export function sameStrings(a: readonly string[], b: readonly string[]): boolean {
   return a.length === b.length && a.every((text, i) => text === b[i]);
@@ -20,6 +21,24 @@ function sameEndpoints(a: readonly Endpoint[], b: readonly Endpoint[]): boolean 
   );
 }
 
+function samePolicy(a: ClusterPolicy, b: ClusterPolicy): boolean {
+  return (
+    a.balance === b.balance &&
+    a.perConnection === b.perConnection &&
+    a.connectTimeoutMs === b.connectTimeoutMs &&
+    JSON.stringify(a.hash) === JSON.stringify(b.hash)
+  );
+}
+
+function sameSubset(a: Subset, b: Subset | undefined): boolean {
+  return (
+    a.name === b?.name &&
+    a.unready === b.unready &&
+    samePolicy(a.policy, b.policy) &&
+    sameEndpoints(a.endpoints, b.endpoints)
+  );
+}
+
 function samePort(a: ServicePort, b: ServicePort | undefined): boolean {
   return (
     a.name === b?.name &&
@@ -27,7 +46,12 @@ function samePort(a: ServicePort, b: ServicePort | undefined): boolean {
     a.protocol === b.protocol &&
     a.appProtocol === b.appProtocol &&
     a.unready === b.unready &&
-    sameEndpoints(a.endpoints, b.endpoints)
+    a.mode === b.mode &&
+    samePolicy(a.policy, b.policy) &&
+    a.routing === b.routing &&
+    sameEndpoints(a.endpoints, b.endpoints) &&
+    a.subsets.length === b.subsets.length &&
+    a.subsets.every((one, i) => sameSubset(one, b.subsets[i]))
   );
 }
 
@@ -42,7 +66,6 @@ export function sameService(a: Service, b: Service): boolean {
     a.key === b.key &&
     a.kind === b.kind &&
     a.name === b.name &&
-    a.policy === b.policy &&
     a.affinitySeconds === b.affinitySeconds &&
     a.origin === b.origin &&
     sameStrings(a.addresses, b.addresses) &&

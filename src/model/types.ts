@@ -3,6 +3,8 @@
  * reads nothing else. Values are immutable: a change makes a new object, so that a reader can compare by identity.
  */
 
+import type { ClusterPolicy, HttpRouting } from './http.ts';
+
 /** Where an object was read, so that every error can name it. */
 export interface Origin {
   /** Name of the source, such as `files`. */
@@ -14,9 +16,6 @@ export interface Origin {
 }
 
 export type Protocol = 'TCP' | 'UDP';
-
-/** How the next endpoint of a cluster is chosen. Weights of endpoints are kept by both. */
-export type Policy = 'random' | 'round-robin';
 
 /** A pod, VM or process with an identity. */
 export interface Workload {
@@ -62,6 +61,22 @@ export interface ServicePort {
   readonly endpoints: readonly Endpoint[];
   /** Endpoints that exist but are not ready (or have weight 0): shown, never used. */
   readonly unready: number;
+  /** How connections, or HTTP requests, are spread over the endpoints. */
+  readonly policy: ClusterPolicy;
+  /** `http`: each request is routed. `detect`: the same if the first bytes are HTTP, else as `tcp`. */
+  readonly mode: 'tcp' | 'http' | 'detect';
+  /** Parts of the endpoints that routes name (DestinationRule). */
+  readonly subsets: readonly Subset[];
+  /** Absent: every request goes to the endpoints above. */
+  readonly routing?: HttpRouting;
+}
+
+/** Endpoints of a port with certain labels, and how they share requests. */
+export interface Subset {
+  readonly name: string;
+  readonly endpoints: readonly Endpoint[];
+  readonly unready: number;
+  readonly policy: ClusterPolicy;
 }
 
 /** A destination that the mesh serves: a Service or one host of a ServiceEntry. */
@@ -76,7 +91,6 @@ export interface Service {
   /** Virtual addresses, canonical text. `0.0.0.0` or `::` is a listener on every address. Empty: headless. */
   readonly addresses: readonly string[];
   readonly ports: readonly ServicePort[];
-  readonly policy: Policy;
   /** sessionAffinity ClientIP: seconds that a client stays on its endpoint; 0 is none. */
   readonly affinitySeconds: number;
   readonly origin: Origin;
@@ -118,7 +132,11 @@ export function problemLine(p: Problem): string {
   return `${object} ${p.file}:${p.line}${field}: ${p.reason}`;
 }
 
-/** Name of the cluster behind a service's port, as Istio writes it. */
-export function clusterName(service: Pick<Service, 'hostname'>, port: Pick<ServicePort, 'port'>): string {
-  return `outbound|${port.port}||${service.hostname}`;
+/** Name of the cluster behind a service's port, or of a subset of it, as Istio writes it. */
+export function clusterName(
+  service: Pick<Service, 'hostname'>,
+  port: Pick<ServicePort, 'port'>,
+  subset: string = '',
+): string {
+  return `outbound|${port.port}|${subset}|${service.hostname}`;
 }

@@ -43,7 +43,7 @@ export function serviceItems(mesh: Mesh): ServiceItem[] {
       endpoints: p.endpoints.length,
       unready: p.unready,
     })),
-    policy: s.policy,
+    policy: s.ports[0]?.policy.balance ?? 'random',
     affinitySeconds: s.affinitySeconds,
     origin: place(s.origin),
   }));
@@ -117,7 +117,7 @@ export function listenerItems(mesh: Mesh, stats: (cluster: bigint) => KmClusterS
           port: p.port,
           protocol: p.protocol,
           cluster: clusterName(s, p),
-          policy: s.policy,
+          policy: p.policy.balance,
           endpoints: p.endpoints.filter((e) => addressFamily(e.address) === family).length,
           refused: Number(stats(clusterId(s, p, family))?.refused ?? 0n),
         });

@@ -2,7 +2,7 @@
 import { addressToWords } from '../base/address.ts';
 import { clusterId, workloadId } from '../compile/service.ts';
 import { type KmEvent, kmDirection, kmReason } from '../kernel/gen/layout.gen.ts';
-import type { Service, Workload } from '../model/types.ts';
+import type { Service, ServicePort, Workload } from '../model/types.ts';
 import { Names } from './names.ts';
 
 const origin = { source: 'files', file: 'shop.yaml', line: 1 };
@@ -25,6 +25,17 @@ export const workload = (name: string, address: string, labels: Readonly<Record<
 export const frontend = workload('frontend-1', '10.0.0.1', { app: 'frontend', version: 'v1' });
 export const reviews = workload('reviews-1', '10.0.0.2', { 'service.istio.io/canonical-name': 'reviews-canonical' });
 
+const port: ServicePort = {
+  name: 'http',
+  port: 80,
+  protocol: 'TCP',
+  endpoints: [],
+  unready: 0,
+  policy: { balance: 'random', perConnection: false, connectTimeoutMs: 0 },
+  mode: 'tcp',
+  subsets: [],
+};
+
 export const service: Service = {
   key: 'shop/reviews.shop.svc.cluster.local',
   kind: 'Service',
@@ -32,13 +43,12 @@ export const service: Service = {
   name: 'reviews',
   hostname: 'reviews.shop.svc.cluster.local',
   addresses: ['10.96.0.1'],
-  ports: [{ name: 'http', port: 80, protocol: 'TCP', endpoints: [], unready: 0 }],
-  policy: 'random',
+  ports: [port],
   affinitySeconds: 0,
   origin,
 };
 
-export const cluster = clusterId(service, { name: 'http', port: 80, protocol: 'TCP', endpoints: [], unready: 0 }, 4);
+export const cluster = clusterId(service, port, 4);
 
 /** Names of the small mesh; time is what `clock` says. */
 export function namesOf(clock: { now: number }): Names {

@@ -8,7 +8,7 @@
  */
 import { addressFromWords, addressToWords } from '../base/address.ts';
 import type { CompiledCluster, CompiledListener, CompiledService } from '../compile/service.ts';
-import type { KmCluster, KmEndpoint, KmListenerKey } from '../kernel/gen/layout.gen.ts';
+import type { KmCluster, KmEndpoint, KmListener, KmListenerKey } from '../kernel/gen/layout.gen.ts';
 import { kmPolicy } from '../kernel/gen/layout.gen.ts';
 import { type Capacity, checkCapacity, sizeFlags } from './capacity.ts';
 import { listenerKey, listenerName } from './keys.ts';
@@ -49,6 +49,8 @@ const zeroEndpointStats = {
   durationUs: 0n,
   datagrams: 0n,
   srttUs: 0,
+  active: 0,
+  requests: 0n,
 };
 const zeroClusterStats = { next: 0n, refused: 0n };
 
@@ -270,7 +272,21 @@ export class Publisher {
     }
     if (old === undefined && !this.#retiredClusters.revive(c.id)) plan.clusterStats.push([c.id, zeroClusterStats]);
     this.#clusters.set(c.id, { run, digest, policy, affinitySeconds: c.affinitySeconds, endpoints: [...kept] });
-    plan.clusters.push([c.id, { first: run.first, slots: run.length, policy, affinityS: c.affinitySeconds, digest }]);
+    plan.clusters.push([
+      c.id,
+      {
+        first: run.first,
+        slots: run.length,
+        policy,
+        affinityS: c.affinitySeconds,
+        connectTimeoutMs: 0,
+        hash: 0,
+        hashNameLength: 0,
+        perConnection: 0,
+        hashName: '',
+        digest,
+      },
+    ]);
   }
 
   #planListener(plan: Plan, l: CompiledListener): void {
@@ -281,7 +297,7 @@ export class Publisher {
     this.#retiredListeners.revive(name);
     this.#retiredKeys.delete(name);
     this.#listeners.set(name, { key, cluster: l.cluster });
-    plan.listeners.push([key, { cluster: l.cluster }]);
+    plan.listeners.push([key, { cluster: l.cluster, mode: 0, routes: 0 }]);
   }
 
   #write(plan: Plan): number {
@@ -296,11 +312,11 @@ export class Publisher {
   }
 
   #retire(plan: Plan, now: number): number {
-    const dead: (readonly [KmListenerKey, { cluster: bigint }])[] = [];
+    const dead: (readonly [KmListenerKey, KmListener])[] = [];
     for (const name of plan.listenersGone) {
       const listener = this.#listeners.get(name);
       if (listener === undefined) continue;
-      dead.push([listener.key, { cluster: 0n }]);
+      dead.push([listener.key, { cluster: 0n, mode: 0, routes: 0 }]);
       this.#listeners.delete(name);
       this.#retiredListeners.add(name, now);
       this.#retiredKeys.set(name, listener.key);
@@ -364,7 +380,7 @@ class Plan {
   readonly slots: (readonly [number, { endpoint: bigint; alias: bigint; threshold: number }])[] = [];
   readonly clusters: (readonly [bigint, KmCluster])[] = [];
   readonly clusterStats: (readonly [bigint, typeof zeroClusterStats])[] = [];
-  readonly listeners: (readonly [KmListenerKey, { cluster: bigint }])[] = [];
+  readonly listeners: (readonly [KmListenerKey, KmListener])[] = [];
   readonly listenersGone = new Set<string>();
   readonly clustersGone = new Set<bigint>();
   readonly endpointsGone: bigint[] = [];

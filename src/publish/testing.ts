@@ -6,7 +6,8 @@ import { mapTypes } from '../kernel/gen/layout.gen.ts';
 import { openLibbpf } from '../kernel/libbpf.ts';
 import { typedMaps } from '../kernel/map.ts';
 import { loadObjects } from '../kernel/object.ts';
-import type { Endpoint, Policy, Service } from '../model/types.ts';
+import type { ClusterPolicy } from '../model/http.ts';
+import type { Endpoint, Service } from '../model/types.ts';
 import { type Tables, tablesOf } from './tables.ts';
 
 export interface TestTables {
@@ -40,7 +41,7 @@ export function service(
   options: {
     readonly addresses?: readonly string[];
     readonly endpoints: readonly (Partial<Endpoint> & { readonly address: string })[];
-    readonly policy?: Policy;
+    readonly policy?: ClusterPolicy['balance'];
     readonly affinitySeconds?: number;
   },
 ): Service {
@@ -58,9 +59,11 @@ export function service(
         protocol: 'TCP',
         endpoints: options.endpoints.map((e) => ({ port: 8080, weight: 1, ...e })),
         unready: 0,
+        policy: { balance: options.policy ?? 'random', perConnection: false, connectTimeoutMs: 0 },
+        mode: 'tcp',
+        subsets: [],
       },
     ],
-    policy: options.policy ?? 'random',
     affinitySeconds: options.affinitySeconds ?? 0,
     origin: { source: 'files', file: 'shop.yaml', line: 1 },
   };

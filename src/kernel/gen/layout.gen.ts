@@ -1,12 +1,13 @@
 // Generated from the BTF of build/bpf/*.bpf.o by tools/gen-layout.ts. Do not edit.
-import { array, be32, bytes, s32, u32, u64 } from '../codec.ts';
+import { array, be32, bytes, chars, s32, u32, u64 } from '../codec.ts';
 import type { Codec } from '../codec.ts';
 
 /** Changes whenever an object of another layout could not share this one's maps. */
-export const schema = 'dc5b0f04a672';
+export const schema = 'e704eee0a9f2';
 
 const nothing = bytes(0);
 const be32x4 = array(be32, 4);
+const chars64 = chars(64);
 
 export const kmConnFlags = {
   REWRITTEN: 1,
@@ -35,6 +36,8 @@ export type KmDirection = (typeof kmDirection)[keyof typeof kmDirection];
 export const kmPolicy = {
   RANDOM: 0,
   ROUND_ROBIN: 1,
+  LEAST_REQUEST: 2,
+  MAGLEV: 3,
 } as const;
 export type KmPolicy = (typeof kmPolicy)[keyof typeof kmPolicy];
 
@@ -42,6 +45,13 @@ export const kmReason = {
   NONE: 0,
   NO_ENDPOINT: 1,
   CONNECT_FAILED: 2,
+  NO_ROUTE: 3,
+  NO_CLUSTER: 4,
+  FAULT: 5,
+  CLIENT_GONE: 6,
+  ENDPOINT_GONE: 7,
+  BAD_REQUEST: 8,
+  OVERFLOW: 9,
 } as const;
 export type KmReason = (typeof kmReason)[keyof typeof kmReason];
 
@@ -104,19 +114,30 @@ export interface KmCluster {
   readonly slots: number;
   readonly policy: number;
   readonly affinityS: number;
+  readonly connectTimeoutMs: number;
   readonly digest: bigint;
+  readonly hash: number;
+  readonly hashNameLength: number;
+  readonly perConnection: number;
+  readonly hashName: string;
 }
 
 export const kmCluster: Codec<KmCluster> = {
-  size: 32,
+  size: 104,
   encode(value, view, offset) {
     view.setUint32(offset + 4, value.first, true);
     view.setUint32(offset + 8, value.slots, true);
     view.setUint32(offset + 12, value.policy, true);
     view.setUint32(offset + 16, value.affinityS, true);
+    view.setUint32(offset + 20, value.connectTimeoutMs, true);
     view.setBigUint64(offset + 24, value.digest, true);
+    view.setUint8(offset + 32, value.hash);
+    view.setUint8(offset + 33, value.hashNameLength);
+    view.setUint8(offset + 34, value.perConnection);
+    chars64.encode(value.hashName, view, offset + 40);
     view.setUint32(offset, 0);
-    view.setUint32(offset + 20, 0);
+    view.setUint8(offset + 35, 0);
+    view.setUint32(offset + 36, 0);
   },
   decode(view, offset) {
     return {
@@ -124,7 +145,12 @@ export const kmCluster: Codec<KmCluster> = {
       slots: view.getUint32(offset + 8, true),
       policy: view.getUint32(offset + 12, true),
       affinityS: view.getUint32(offset + 16, true),
+      connectTimeoutMs: view.getUint32(offset + 20, true),
       digest: view.getBigUint64(offset + 24, true),
+      hash: view.getUint8(offset + 32),
+      hashNameLength: view.getUint8(offset + 33),
+      perConnection: view.getUint8(offset + 34),
+      hashName: chars64.decode(view, offset + 40),
     };
   },
 };
@@ -152,6 +178,7 @@ export interface KmConfig {
   readonly accessLog: number;
   readonly monitoring: number;
   readonly inbound: number;
+  readonly requests: number;
 }
 
 export const kmConfig: Codec<KmConfig> = {
@@ -160,13 +187,14 @@ export const kmConfig: Codec<KmConfig> = {
     view.setUint32(offset, value.accessLog, true);
     view.setUint32(offset + 4, value.monitoring, true);
     view.setUint32(offset + 8, value.inbound, true);
-    view.setUint32(offset + 12, 0);
+    view.setUint32(offset + 12, value.requests, true);
   },
   decode(view, offset) {
     return {
       accessLog: view.getUint32(offset, true),
       monitoring: view.getUint32(offset + 4, true),
       inbound: view.getUint32(offset + 8, true),
+      requests: view.getUint32(offset + 12, true),
     };
   },
 };
@@ -265,10 +293,12 @@ export interface KmEndpointStats {
   readonly durationUs: bigint;
   readonly datagrams: bigint;
   readonly srttUs: number;
+  readonly active: number;
+  readonly requests: bigint;
 }
 
 export const kmEndpointStats: Codec<KmEndpointStats> = {
-  size: 72,
+  size: 80,
   encode(value, view, offset) {
     view.setBigUint64(offset, value.udpConnected, true);
     view.setBigUint64(offset + 8, value.closed, true);
@@ -279,7 +309,8 @@ export const kmEndpointStats: Codec<KmEndpointStats> = {
     view.setBigUint64(offset + 48, value.durationUs, true);
     view.setBigUint64(offset + 56, value.datagrams, true);
     view.setUint32(offset + 64, value.srttUs, true);
-    view.setUint32(offset + 68, 0);
+    view.setUint32(offset + 68, value.active, true);
+    view.setBigUint64(offset + 72, value.requests, true);
   },
   decode(view, offset) {
     return {
@@ -292,22 +323,31 @@ export const kmEndpointStats: Codec<KmEndpointStats> = {
       durationUs: view.getBigUint64(offset + 48, true),
       datagrams: view.getBigUint64(offset + 56, true),
       srttUs: view.getUint32(offset + 64, true),
+      active: view.getUint32(offset + 68, true),
+      requests: view.getBigUint64(offset + 72, true),
     };
   },
 };
 
 export interface KmEnrolment {
   readonly workload: bigint;
+  readonly wireFirst: number;
+  readonly wireCount: number;
 }
 
 export const kmEnrolment: Codec<KmEnrolment> = {
-  size: 8,
+  size: 16,
   encode(value, view, offset) {
     view.setBigUint64(offset, value.workload, true);
+    view.setUint16(offset + 8, value.wireFirst, true);
+    view.setUint16(offset + 10, value.wireCount, true);
+    view.setUint32(offset + 12, 0);
   },
   decode(view, offset) {
     return {
       workload: view.getBigUint64(offset, true),
+      wireFirst: view.getUint16(offset + 8, true),
+      wireCount: view.getUint16(offset + 10, true),
     };
   },
 };
@@ -383,19 +423,25 @@ export const kmEvent: Codec<KmEvent> = {
 };
 
 export interface KmListener {
+  readonly mode: number;
   readonly cluster: bigint;
+  readonly routes: number;
 }
 
 export const kmListener: Codec<KmListener> = {
-  size: 16,
+  size: 24,
   encode(value, view, offset) {
+    view.setUint32(offset + 4, value.mode, true);
     view.setBigUint64(offset + 8, value.cluster, true);
+    view.setUint32(offset + 16, value.routes, true);
     view.setUint32(offset, 0);
-    view.setUint32(offset + 4, 0);
+    view.setUint32(offset + 20, 0);
   },
   decode(view, offset) {
     return {
+      mode: view.getUint32(offset + 4, true),
       cluster: view.getBigUint64(offset + 8, true),
+      routes: view.getUint32(offset + 16, true),
     };
   },
 };
