@@ -45,4 +45,7 @@ struct km_http_head {
 	__u64 content_length; /* with KM_BODY_LENGTH */
 };
 
+ /* STUBTYPES */
+struct km_response { __u64 a[4]; };
+struct km_chunks { __u64 a[2]; };
 #endif
