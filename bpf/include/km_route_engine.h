@@ -34,8 +34,8 @@
 /* Keeps the compiler from moving a bound that the verifier has to see on this very register. */
 #define km_route_opaque(value) asm volatile("" : "+r"(value))
 
-/* The longest head that a route may make of a request's. */
-#define KM_ROUTE_MAX_OUT 32768
+/* The longest head that a route may make of a request's: a per-CPU value takes 32 KiB at most. */
+#define KM_ROUTE_MAX_OUT 12288
 
 /* An index of no header. */
 #define KM_ROUTE_NONE 0xff
