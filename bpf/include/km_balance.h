@@ -61,37 +61,48 @@ struct {
 #define KM_PICK_TRIES 4
 #define KM_NS_PER_S   1000000000ULL
 
-/* The cluster that serves a destination, 0 when none does. An exact address wins over a listener on every
- * address. */
-static __always_inline __u64 km_find_cluster(struct km_listener_key *key)
+/* What a listener says at one moment. */
+struct km_listening {
+	__u64 cluster; /* 0: nothing listens */
+	__u32 routes;
+	__u32 mode;
+};
+
+static __always_inline void km_listener_read(struct km_listener *listener, struct km_listening *says)
+{
+	bpf_spin_lock(&listener->lock);
+	says->cluster = listener->cluster;
+	says->routes = listener->routes;
+	says->mode = listener->mode;
+	bpf_spin_unlock(&listener->lock);
+}
+
+/* The listener that serves a destination. An exact address wins over a listener on every address. */
+static __always_inline void km_find_listener(struct km_listener_key *key, struct km_listening *says)
 {
 	struct km_listener *listener = bpf_map_lookup_elem(&km_listener, key);
 	struct km_listener_key any = {};
-	__u64 cluster;
 
+	says->cluster = 0;
+	says->routes = 0;
+	says->mode = KM_LISTENER_TCP;
 	/* 0.0.0.0 and :: as a destination mean this host; as a key they are the listener on every address. */
 	if (km_addr_is_unspecified(key->addr))
-		return 0;
+		return;
 	if (listener) {
-		bpf_spin_lock(&listener->lock);
-		cluster = listener->cluster;
-		bpf_spin_unlock(&listener->lock);
-		if (cluster)
-			return cluster;
+		km_listener_read(listener, says);
+		if (says->cluster)
+			return;
 	}
 	if (km_addr_is_loopback(key->addr))
-		return 0;
+		return;
 	if (km_addr_is4(key->addr))
 		any.addr[2] = KM_MAPPED_WORD;
 	any.port = key->port;
 	any.protocol = key->protocol;
 	listener = bpf_map_lookup_elem(&km_listener, &any);
-	if (!listener)
-		return 0;
-	bpf_spin_lock(&listener->lock);
-	cluster = listener->cluster;
-	bpf_spin_unlock(&listener->lock);
-	return cluster;
+	if (listener)
+		km_listener_read(listener, says);
 }
 
 /*

@@ -177,6 +177,14 @@ __noinline int km_echo(struct __sk_buff *skb)
 	__u8 flags = KM_TCP_ACK | KM_TCP_PSH;
 
 	KM_FIND_FLOW(KM_WAY_DROP);
+	if (!(f->flags & KM_FLOW_ECHOING)) {
+		if (!km_owes_nothing(f, w->p.ack)) {
+			km_count(KM_COUNTER_HELD);
+			return KM_WAY_DROP;
+		}
+		f->echo_ack = w->p.ack;
+		f->flags |= KM_FLOW_ECHOING;
+	}
 	end = w->p.seq + w->p.payload;
 	window = f->gate;
 	if (km_after(end, f->echo_end))

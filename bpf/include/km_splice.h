@@ -12,6 +12,7 @@
 
 #include "km_counters.h"
 #include "km_exchange.h"
+#include "km_flow_end.h"
 #include "km_packet.h"
 #include "km_wire.h"
 
@@ -146,34 +147,6 @@ static __always_inline void km_take_over(struct km_flow *f, __u32 index, __u32 b
 	f->base = base;
 	f->current = index;
 	f->flags &= ~(KM_FLOW_KICK | KM_FLOW_SWITCH);
-}
-
-/* Forgets a flow and its ports. */
-static __noinline int km_flow_delete(struct km_flow *f, const struct km_flow_key *key)
-{
-	struct km_flow_key copy;
-	__u32 i;
-
-	if (!f || !key)
-		return 0;
-	copy = *key;
-	for (i = 0; i < KM_HALVES; i++) {
-		struct km_half *half = &f->half[i];
-
-		if (half->state != KM_HALF_FREE)
-			km_wire_release(&copy, half);
-		half->state = KM_HALF_FREE;
-	}
-	bpf_map_delete_elem(&km_flow, &copy);
-	return 0;
-}
-
-/* Nothing is left to carry: the flow goes as soon as the client's socket has. */
-static __always_inline void km_flow_done(struct km_flow *f, const struct km_flow_key *key)
-{
-	f->flags |= KM_FLOW_DONE;
-	if (f->flags & KM_FLOW_CLOSED)
-		km_flow_delete(f, key);
 }
 
 /* `how` of km_end_halves(). */

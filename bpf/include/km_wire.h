@@ -4,7 +4,7 @@
 #define KM_WIRE_H
 
 #include "km_balance.h"
-#include "km_flow.h"
+#include "km_flow_end.h"
 
 #define KM_WIRE_TRIES 8
 
@@ -18,15 +18,6 @@ struct {
 	__type(key, __u32);
 	__type(value, __u32);
 } km_wire_next SEC(".maps");
-
-static __always_inline void km_wire_key(struct km_flow_key *wire, const struct km_flow_key *key,
-					const struct km_half *half)
-{
-	km_addr_copy(wire->client, key->client);
-	km_addr_copy(wire->server, half->addr);
-	wire->client_port = half->wire_port;
-	wire->server_port = half->port;
-}
 
 /*
  * A clock per tuple (RFC 6528): ticks of 64 ns, so that an endpoint that remembers the tuple in TIME_WAIT sees a
@@ -82,14 +73,6 @@ static __noinline int km_wire_claim(struct km_flow *f, const struct km_flow_key 
 	}
 	km_count(KM_COUNTER_WIRE_FULL);
 	return -1;
-}
-
-static __always_inline void km_wire_release(const struct km_flow_key *key, const struct km_half *half)
-{
-	struct km_flow_key wire;
-
-	km_wire_key(&wire, key, half);
-	bpf_map_delete_elem(&km_wire, &wire);
 }
 
 /* The half is closed from our side; what the endpoint still says is answered by its wire entry alone. */
