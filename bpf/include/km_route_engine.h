@@ -34,9 +34,6 @@
 /* Keeps the compiler from moving a bound that the verifier has to see on this very register. */
 #define km_route_opaque(value) asm volatile("" : "+r"(value))
 
-/* The longest head that a route may make of a request's. */
-#define KM_ROUTE_MAX_OUT 32768
-
 /* An index of no header. */
 #define KM_ROUTE_NONE 0xff
 
@@ -68,10 +65,6 @@ struct km_route_scratch {
 	struct km_http_head head;
 	/* The head; a block may be read from its last byte on. */
 	__u8 bytes[KM_ROUTE_MAX_HEAD + 64];
-	/* What is made of it: a changed head, or a local reply. */
-	__u32 out_bytes;
-	__u32 out_pad;
-	__u8 out[KM_ROUTE_MAX_OUT + 64];
 };
 
 struct {
