@@ -43,21 +43,37 @@ struct {
 	if (!f)                                                                                              \
 		return otherwise
 
+/* Not inlined: the compiler would merge the two families' reads into arithmetic on the context pointer. */
+static __noinline int km_msg_key4(struct sk_msg_md *m, struct km_flow_key *key)
+{
+	if (!m || !key)
+		return 0;
+	km_addr_from4(key->client, m->local_ip4);
+	km_addr_from4(key->server, m->remote_ip4);
+	return 0;
+}
+
+static __noinline int km_msg_key6(struct sk_msg_md *m, struct km_flow_key *key)
+{
+	if (!m || !key)
+		return 0;
+	key->client[0] = m->local_ip6[0];
+	key->client[1] = m->local_ip6[1];
+	key->client[2] = m->local_ip6[2];
+	key->client[3] = m->local_ip6[3];
+	key->server[0] = m->remote_ip6[0];
+	key->server[1] = m->remote_ip6[1];
+	key->server[2] = m->remote_ip6[2];
+	key->server[3] = m->remote_ip6[3];
+	return 0;
+}
+
 static __always_inline void km_msg_key(struct sk_msg_md *m, struct km_flow_key *key)
 {
-	if (m->family == KM_AF_INET) {
-		km_addr_from4(key->client, m->local_ip4);
-		km_addr_from4(key->server, m->remote_ip4);
-	} else {
-		key->client[0] = m->local_ip6[0];
-		key->client[1] = m->local_ip6[1];
-		key->client[2] = m->local_ip6[2];
-		key->client[3] = m->local_ip6[3];
-		key->server[0] = m->remote_ip6[0];
-		key->server[1] = m->remote_ip6[1];
-		key->server[2] = m->remote_ip6[2];
-		key->server[3] = m->remote_ip6[3];
-	}
+	if (m->family == KM_AF_INET)
+		km_msg_key4(m, key);
+	else
+		km_msg_key6(m, key);
 	key->client_port = bpf_htons(m->local_port);
 	key->server_port = bpf_htons((__u16)bpf_ntohl(m->remote_port));
 }
@@ -274,6 +290,9 @@ __noinline int km_push_kick(struct sk_msg_md *m, __u32 bytes)
 	return 0;
 }
 
+/* The request cannot be sent; the decision says what to answer. (A call from there would be one frame too many.) */
+#define KM_UNDECIDED -1
+
 /* Sends a request on its way to half `index`. */
 __noinline int km_forward(struct sk_msg_md *m, __u32 slot, __u32 index)
 {
@@ -290,7 +309,7 @@ __noinline int km_forward(struct sk_msg_md *m, __u32 slot, __u32 index)
 	if (d->edits) {
 		if (!out || km_edit_head(slot, d->listening.routes, d->edits)) {
 			km_decide_status(d, 503, KM_REASON_NO_ROUTE);
-			return km_answer(m, slot);
+			return KM_UNDECIDED;
 		}
 		if (km_msg_replace_head(m, slot, head))
 			return SK_DROP;
@@ -414,8 +433,11 @@ static __always_inline int km_begin(struct sk_msg_md *m, __u32 slot, struct km_f
 	km_describe(slot);
 	if (d->kind == KM_DECIDED_FORWARD) {
 		index = km_choose_half(slot);
-		if (index < KM_HALVES)
-			return km_forward(m, slot, index);
+		if (index < KM_HALVES) {
+			verdict = km_forward(m, slot, index);
+			if (verdict != KM_UNDECIDED)
+				return verdict;
+		}
 	}
 	return km_answer(m, slot);
 }

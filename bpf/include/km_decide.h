@@ -97,8 +97,9 @@ __noinline int km_decide_action(__u32 slot, __u32 handle)
 	return 0;
 }
 
-/* Decides the request in a scratch slot, whose flow asked for `listening`. The result is in the slot's decision. */
-__noinline int km_decide_request(__u32 slot)
+/* Decides the request in a scratch slot, whose flow asked for `listening`. The result is in the slot's decision.
+ * Inlined: eight frames of calls are too deep. */
+static __always_inline int km_decide_request(__u32 slot)
 {
 	struct km_route_scratch *scratch = km_route_slot(slot);
 	struct km_decision *d = km_decision_slot(slot);
