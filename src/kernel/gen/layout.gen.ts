@@ -3,7 +3,7 @@ import { array, be32, bytes, chars, s32, u32, u64 } from '../codec.ts';
 import type { Codec } from '../codec.ts';
 
 /** Changes whenever an object of another layout could not share this one's maps. */
-export const schema = 'e704eee0a9f2';
+export const schema = '9859fb854319';
 
 const nothing = bytes(0);
 const be32x4 = array(be32, 4);
@@ -422,6 +422,31 @@ export const kmEvent: Codec<KmEvent> = {
   },
 };
 
+export interface KmFlowKey {
+  readonly client: readonly number[];
+  readonly server: readonly number[];
+  readonly clientPort: number;
+  readonly serverPort: number;
+}
+
+export const kmFlowKey: Codec<KmFlowKey> = {
+  size: 36,
+  encode(value, view, offset) {
+    be32x4.encode(value.client, view, offset);
+    be32x4.encode(value.server, view, offset + 16);
+    view.setUint16(offset + 32, value.clientPort, false);
+    view.setUint16(offset + 34, value.serverPort, false);
+  },
+  decode(view, offset) {
+    return {
+      client: be32x4.decode(view, offset),
+      server: be32x4.decode(view, offset + 16),
+      clientPort: view.getUint16(offset + 32, false),
+      serverPort: view.getUint16(offset + 34, false),
+    };
+  },
+};
+
 export interface KmListener {
   readonly mode: number;
   readonly cluster: bigint;
@@ -611,7 +636,10 @@ export const mapTypes = {
   km_event: { type: 'ringbuf', key: nothing, value: nothing, flags: 0 },
   km_listener: { type: 'hash', key: kmListenerKey, value: kmListener, flags: 1 },
   km_netns_cookie: { type: 'array', key: u32, value: u64, flags: 0 },
+  km_route_14: { type: 'array_of_maps', key: u32, value: u32, flags: 0 },
+  km_route_22: { type: 'array_of_maps', key: u32, value: u32, flags: 0 },
   km_slot: { type: 'array', key: u32, value: kmSlot, flags: 0 },
+  km_sock: { type: 'sockhash', key: kmFlowKey, value: u32, flags: 0 },
   km_traffic: { type: 'hash', key: kmTrafficKey, value: kmTraffic, flags: 1 },
   km_udp_reply: { type: 'lru_hash', key: kmUdpReplyKey, value: kmUdpReply, flags: 0 },
   km_workload_address: { type: 'hash', key: kmAddressKey, value: u64, flags: 1 },
