@@ -31,14 +31,14 @@ const pairKinds: readonly string[] = ['veth', 'netkit'];
 export function viewNetns(path: string): NetnsView {
   const home = openSync('/proc/thread-self/ns/net', 'r');
   try {
-    const inside = withNetns(path, () => ({
+    const { here, devices, ...rest } = withNetns(path, () => ({
       here: netnsNumber(home),
       devices: netDevices().filter(({ loopback }) => !loopback),
       addresses: globalAddresses(),
       localPorts: portRange(sysctl('net/ipv4/ip_local_port_range').split(/\s+/)),
       reservedPorts: portRuns(sysctl('net/ipv4/ip_local_reserved_ports')),
     }));
-    return { ...inside, devices: inside.devices.flatMap((device) => trafficDevice(device, inside.here)) };
+    return { ...rest, devices: devices.flatMap((device) => trafficDevice(device, here)) };
   } finally {
     closeSync(home);
   }
