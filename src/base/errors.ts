@@ -108,6 +108,10 @@ export const errorTable = {
     title: 'A kernel ring buffer or iterator cannot be read',
     fix: 'see kmeshctl check for what this kernel lacks',
   },
+  KM4013: {
+    title: 'The network devices of a namespace cannot be listed',
+    fix: 'see the errno in the message; the daemon needs root',
+  },
   // KM5xxx: daemon
   KM5001: { title: 'No such path in the admin API', fix: 'GET / lists the paths' },
   KM5002: { title: 'The admin API does not allow this method here', fix: 'the Allow header names the methods' },

@@ -50,6 +50,9 @@ const munmapCall: (address: bigint, length: number) => number = libc.func('int m
 const readCall: (fd: number, address: bigint, length: number) => number = libc.func(
   'intptr_t read(int fd, uintptr_t address, size_t length)',
 );
+const writeCall: (fd: number, address: bigint, length: number) => number = libc.func(
+  'intptr_t write(int fd, uintptr_t address, size_t length)',
+);
 const socketCall: (domain: number, type: number, protocol: number) => number = libc.func(
   'int socket(int domain, int type, int protocol)',
 );
@@ -142,6 +145,10 @@ export function mmapShared(fd: number, length: number, writable: boolean, offset
 /** read(2) into memory that the caller owns. */
 export const read = (fd: number, target: Memory): number => negative(readCall(fd, target.address, target.bytes.length));
 
+/** write(2) of the first `length` bytes. */
+export const write = (fd: number, source: Memory, length: number): number =>
+  negative(writeCall(fd, source.address, length));
+
 /** getsockopt(2) of a 64-bit value, or the negative errno as a number. */
 export function getsockopt64(fd: number, level: number, name: number): bigint | number {
   const value = allocate(8);
@@ -193,9 +200,11 @@ export const errno = {
   EFAULT: 14,
   EBUSY: 16,
   EEXIST: 17,
+  ENODEV: 19,
   EINVAL: 22,
   ENOSPC: 28,
   ENOSYS: 38,
+  ENOLINK: 67,
   EOPNOTSUPP: 95,
   ENOTSUPP: 524,
 } as const;
