@@ -142,6 +142,31 @@ static __always_inline void km_accepted(struct bpf_sock_ops *ctx, struct bpf_soc
 	bpf_sock_ops_cb_flags_set(ctx, ctx->bpf_sock_ops_cb_flags | BPF_SOCK_OPS_STATE_CB_FLAG);
 }
 
+/* Not inlined: the compiler would merge the two families' reads into arithmetic on the context pointer. */
+static __noinline int km_flow_key4(struct bpf_sock_ops *ctx, struct km_flow_key *key)
+{
+	if (!ctx || !key)
+		return 0;
+	km_addr_from4(key->client, ctx->local_ip4);
+	km_addr_from4(key->server, ctx->remote_ip4);
+	return 0;
+}
+
+static __noinline int km_flow_key6(struct bpf_sock_ops *ctx, struct km_flow_key *key)
+{
+	if (!ctx || !key)
+		return 0;
+	key->client[0] = ctx->local_ip6[0];
+	key->client[1] = ctx->local_ip6[1];
+	key->client[2] = ctx->local_ip6[2];
+	key->client[3] = ctx->local_ip6[3];
+	key->server[0] = ctx->remote_ip6[0];
+	key->server[1] = ctx->remote_ip6[1];
+	key->server[2] = ctx->remote_ip6[2];
+	key->server[3] = ctx->remote_ip6[3];
+	return 0;
+}
+
 /*
  * A connection to an HTTP service: its flow is made when the SYN is built, which only a socket can cause, so
  * that packets alone never make state; it joins the sockhash when the handshake, which TC answers, is done.
@@ -152,8 +177,12 @@ static __always_inline void km_spliced(struct bpf_sock_ops *ctx, struct km_conn 
 	struct km_flow *flow;
 	__u32 zero = 0;
 
-	km_local(ctx, key.client, &key.client_port);
-	km_remote(ctx, key.server, &key.server_port);
+	if (ctx->family == KM_AF_INET)
+		km_flow_key4(ctx, &key);
+	else
+		km_flow_key6(ctx, &key);
+	key.client_port = bpf_htons((__u16)ctx->local_port);
+	key.server_port = bpf_htons((__u16)bpf_ntohl(ctx->remote_port));
 	switch (op) {
 	case BPF_SOCK_OPS_TCP_CONNECT_CB:
 		flow = bpf_map_lookup_elem(&km_flow_blank, &zero);
