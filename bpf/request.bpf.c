@@ -22,6 +22,8 @@ struct km_message {
 	struct km_flow_key key;
 	__u32 seq;  /* of the message's first byte */
 	__u32 seen; /* pseudo number up to which the client has received */
+	__u32 busy; /* what was sent before is not all acknowledged, or not answered */
+	__u32 pad;
 };
 
 struct {
@@ -218,6 +220,19 @@ __noinline int km_choose_half(__u32 slot)
 		km_decide_status(d, 503, KM_REASON_NO_CLUSTER);
 		return KM_NO_HALF;
 	}
+	/*
+	 * The request before is not done with (its answer came early, or this one is pipelined): to go elsewhere
+	 * would have to wait for it.
+	 */
+	if (message->busy && f->current < KM_HALVES) {
+		half = &f->half[f->current & (KM_HALVES - 1)];
+		if (half->state == KM_HALF_OPEN && half->cluster == cluster_id &&
+		    !((f->now.flags ^ f->next.flags) & KM_HTTP_HEAD)) {
+			f->next.cluster = cluster_id;
+			km_exchange_moved(f, half->endpoint);
+			return f->current;
+		}
+	}
 	if (cluster->per_connection)
 		endpoint = km_kept_endpoint(f, cluster_id);
 	if (!endpoint)
@@ -298,7 +313,7 @@ __noinline int km_forward(struct sk_msg_md *m, __u32 slot, __u32 index)
 {
 	const struct km_out *out = km_out_slot(slot);
 	__u32 head, gate, current;
-	bool kick, owed, ends;
+	bool kick, ends;
 	struct km_half *half;
 	__u64 total;
 
@@ -323,12 +338,11 @@ __noinline int km_forward(struct sk_msg_md *m, __u32 slot, __u32 index)
 	else if (scratch->head.body != KM_BODY_NONE)
 		ends = false;
 	current = f->current;
-	owed = f->now.open;
-	if (current < KM_HALVES)
-		owed |= message->seen + f->half[current & (KM_HALVES - 1)].ack_shift !=
-			f->half[current & (KM_HALVES - 1)].rcv_nxt;
-	kick = half->state != KM_HALF_OPEN || owed || !ends || total > gate ||
-	       scratch->head.flags & (KM_HTTP_EXPECT | KM_HTTP_CONNECT | KM_HTTP_UPGRADE);
+	if (message->busy)
+		kick = index != current;
+	else
+		kick = half->state != KM_HALF_OPEN || !ends || total > gate ||
+		       scratch->head.flags & (KM_HTTP_EXPECT | KM_HTTP_CONNECT | KM_HTTP_UPGRADE);
 	f->next.request_bytes = total;
 	f->requests += 1;
 	f->flags &= ~(KM_FLOW_ECHO | KM_FLOW_CHUNKED | KM_FLOW_SWITCH);
@@ -341,8 +355,7 @@ __noinline int km_forward(struct sk_msg_md *m, __u32 slot, __u32 index)
 			f->boundary = message->seq;
 			f->flags |= KM_FLOW_SWITCH;
 		}
-		km_exchange_begin(f);
-		f->now.rcv_start = half->rcv_nxt;
+		km_exchange_begin(f, half->rcv_nxt);
 		if (m->size > total)
 			bpf_msg_apply_bytes(m, total);
 		return SK_PASS;
@@ -382,7 +395,7 @@ __noinline int km_pass_through(struct sk_msg_md *m, __u32 slot)
 
 /* The beginning of a request. */
 static __always_inline int km_begin(struct sk_msg_md *m, __u32 slot, struct km_flow *f,
-				    const struct km_flow_key *key, __u32 seq, __u32 seen)
+				    const struct km_flow_key *key, __u32 seq, __u32 seen, __u32 acked)
 {
 	struct km_message *message = bpf_map_lookup_elem(&km_message, &slot);
 	struct km_decision *d = km_decision_slot(slot);
@@ -395,6 +408,7 @@ static __always_inline int km_begin(struct sk_msg_md *m, __u32 slot, struct km_f
 	message->key = *key;
 	message->seq = seq;
 	message->seen = seen;
+	message->busy = acked != seq || !km_owes_nothing(f, seen);
 	length = size > KM_ROUTE_MAX_HEAD ? KM_ROUTE_MAX_HEAD : size;
 	if (km_msg_read(m, slot, length))
 		return SK_DROP;
@@ -448,7 +462,7 @@ int km_request(struct sk_msg_md *m)
 	struct km_flow_key key = {};
 	struct tcp_sock *tcp;
 	struct km_flow *f;
-	__u32 seq, seen, slot, left;
+	__u32 seq, seen, acked, slot, left;
 	int verdict;
 
 	km_msg_key(m, &key);
@@ -460,6 +474,7 @@ int km_request(struct sk_msg_md *m)
 		return SK_DROP;
 	seq = tcp->write_seq;
 	seen = tcp->rcv_nxt;
+	acked = tcp->snd_una;
 	/* What an earlier run asked for stays until it is taken back. */
 	bpf_msg_apply_bytes(m, 0);
 	bpf_msg_cork_bytes(m, 0);
@@ -481,7 +496,7 @@ int km_request(struct sk_msg_md *m)
 		km_count(KM_COUNTER_SCRATCH_BUSY);
 		return SK_DROP;
 	}
-	verdict = km_begin(m, slot, f, &key, seq, seen);
+	verdict = km_begin(m, slot, f, &key, seq, seen, acked);
 	km_slot_give(slot);
 	return verdict;
 }

@@ -23,16 +23,23 @@ struct {
 } km_request_event SEC(".maps");
 
 /* The request that waited goes to its endpoint now; what comes from there is its answer. */
-static __noinline int km_exchange_begin(struct km_flow *f)
+static __noinline int km_exchange_begin(struct km_flow *f, __u32 rcv_start)
 {
 	struct km_endpoint_stats *stats;
 	__u64 endpoint;
 
 	if (!f)
 		return 0;
-	f->now = f->next;
-	f->now.open = 1;
-	endpoint = f->now.endpoint;
+	if (f->now.open) {
+		/* Pipelined to the same endpoint: it is told as one more of the request before. */
+		f->now.pipelined += 1;
+	} else {
+		f->now = f->next;
+		f->now.open = 1;
+		f->now.pipelined = 0;
+		f->now.rcv_start = rcv_start;
+	}
+	endpoint = f->next.endpoint;
 	stats = bpf_map_lookup_elem(&km_endpoint_stats, &endpoint);
 	if (stats) {
 		__sync_fetch_and_add(&stats->active, 1);
@@ -147,6 +154,17 @@ static __noinline int km_exchange_count(struct km_flow *f, const struct km_flow_
 	return 0;
 }
 
+/* The client has all of the answers that it asked for: `seen` is the pseudo number up to which it has received. */
+static __always_inline bool km_owes_nothing(const struct km_flow *f, __u32 seen)
+{
+	const struct km_half *half;
+
+	if (f->current == KM_NO_HALF)
+		return true;
+	half = &f->half[f->current & (KM_HALVES - 1)];
+	return !f->now.open && seen + half->ack_shift == half->rcv_nxt;
+}
+
 /* The answer is complete, or will never be (`reason`). */
 static __always_inline void km_exchange_end(struct km_flow *f, const struct km_flow_key *key, __u64 response_bytes,
 					    __u16 status, __u8 reason)
@@ -156,9 +174,11 @@ static __always_inline void km_exchange_end(struct km_flow *f, const struct km_f
 
 	if (!f->now.open)
 		return;
-	f->now.open = 0;
 	f->now.status = status;
 	f->now.reason = reason;
+	f->now.open = f->now.pipelined != 0;
+	if (f->now.open)
+		f->now.pipelined -= 1;
 	stats = bpf_map_lookup_elem(&km_endpoint_stats, &endpoint);
 	if (stats)
 		__sync_fetch_and_add(&stats->active, -1);

@@ -111,7 +111,7 @@ struct km_exchange {
 	__u8 host_length;
 	__u8 path_length;
 	__u8 path_cut;
-	__u8 counted;
+	__u8 pipelined; /* further requests behind this one on the same half */
 	__u8 pad[6];
 	char method[KM_EVENT_METHOD_MAX];
 	char host[KM_EVENT_HOST_MAX];

@@ -142,8 +142,7 @@ __noinline int km_kicked(struct __sk_buff *skb)
 		}
 	}
 	km_take_over(f, index, f->kick_end, seen);
-	km_exchange_begin(f);
-	f->now.rcv_start = half->rcv_nxt;
+	km_exchange_begin(f, half->rcv_nxt);
 	return km_to_client(skb, w, seen, f->kick_end, KM_TCP_ACK, km_shown_window(f, half->window));
 }
 
@@ -297,11 +296,14 @@ static __always_inline int km_from_client(struct __sk_buff *skb, bool outside)
 		if (w->p.payload && km_after(end, f->kick_seq)) {
 			if (!km_before(w->p.seq, f->kick_seq))
 				return km_kick_part(skb, w, f);
-			/* The end of the request before, and the kick in one packet: cut it, TCP sends the kick again. */
-			if (bpf_skb_change_tail(skb, skb->len - (end - f->kick_seq), 0))
-				return km_failed();
+			/* The end of the request before and the kick in one packet: let TCP send them apart. */
 			km_count(KM_COUNTER_BEHIND_KICK);
-			return KM_WAY_DROP;
+			if (f->current == KM_NO_HALF)
+				return KM_WAY_DROP;
+			half = &f->half[f->current & (KM_HALVES - 1)];
+			ack = half->una + half->seq_shift;
+			return km_to_client(skb, w, w->p.ack, ack, KM_TCP_ACK,
+					    km_shown_window(f, f->kick_seq - ack));
 		}
 		if (f->kick_got == f->kick_end && f->current != KM_NO_HALF && !w->p.payload &&
 		    f->half[f->target & (KM_HALVES - 1)].state == KM_HALF_OPEN && km_owes_nothing(f, w->p.ack))

@@ -40,6 +40,7 @@ struct tcp_sock {
 	__u32 total_retrans;
 	__u32 write_seq;
 	__u32 rcv_nxt;
+	__u32 snd_una;
 	__u32 srtt_us;
 };
 

@@ -120,18 +120,6 @@ static __always_inline int km_send_syn(struct __sk_buff *skb, struct km_work *w,
 	return km_make(skb) ? km_failed() : KM_WAY_NETWORK;
 }
 
-/* The answer to the last request is complete and the client has all of it: `seen` is the pseudo number up to
- * which it has. */
-static __always_inline bool km_owes_nothing(const struct km_flow *f, __u32 seen)
-{
-	const struct km_half *half;
-
-	if (f->current == KM_NO_HALF)
-		return true;
-	half = &f->half[f->current & (KM_HALVES - 1)];
-	return !f->now.open && seen + half->ack_shift == half->rcv_nxt;
-}
-
 /*
  * From client number `base` on, bytes belong to half `index`; `seen` is the pseudo number of its first byte to
  * the client.

@@ -118,8 +118,7 @@ __noinline int km_connecting(struct __sk_buff *skb, __u32 index)
 		}
 	}
 	km_take_over(f, index, f->kick_end, seen);
-	km_exchange_begin(f);
-	f->now.rcv_start = half->rcv_nxt;
+	km_exchange_begin(f, half->rcv_nxt);
 	return km_to_client(skb, w, seen, f->kick_end, KM_TCP_ACK, km_shown_window(f, half->window));
 }
 
@@ -237,7 +236,7 @@ static __always_inline int km_from_endpoint(struct __sk_buff *skb, bool outside)
 	/* Between requests the window is the gate; a kick that is on its way may not be followed by anything. */
 	window = half->window;
 	if (f->flags & KM_FLOW_KICK) {
-		__u32 room = f->kick_end - ack;
+		__u32 room = (km_before(ack, f->kick_seq) ? f->kick_seq : f->kick_end) - ack;
 
 		if (room < window)
 			window = room;

@@ -3,7 +3,7 @@ import { array, be16, be32, bytes, chars, s32, u32, u64 } from '../codec.ts';
 import type { Codec } from '../codec.ts';
 
 /** Changes whenever an object of another layout could not share this one's maps. */
-export const schema = 'e4a87d106714';
+export const schema = '9fb43f5ca7e9';
 
 const nothing = bytes(0);
 const be32x4 = array(be32, 4);
@@ -578,7 +578,7 @@ export interface KmExchange {
   readonly hostLength: number;
   readonly pathLength: number;
   readonly pathCut: number;
-  readonly counted: number;
+  readonly pipelined: number;
   readonly method: string;
   readonly host: string;
   readonly path: string;
@@ -603,7 +603,7 @@ export const kmExchange: Codec<KmExchange> = {
     view.setUint8(offset + 54, value.hostLength);
     view.setUint8(offset + 55, value.pathLength);
     view.setUint8(offset + 56, value.pathCut);
-    view.setUint8(offset + 57, value.counted);
+    view.setUint8(offset + 57, value.pipelined);
     chars8.encode(value.method, view, offset + 64);
     chars64.encode(value.host, view, offset + 72);
     chars128.encode(value.path, view, offset + 136);
@@ -628,7 +628,7 @@ export const kmExchange: Codec<KmExchange> = {
       hostLength: view.getUint8(offset + 54),
       pathLength: view.getUint8(offset + 55),
       pathCut: view.getUint8(offset + 56),
-      counted: view.getUint8(offset + 57),
+      pipelined: view.getUint8(offset + 57),
       method: chars8.decode(view, offset + 64),
       host: chars64.decode(view, offset + 72),
       path: chars128.decode(view, offset + 136),
@@ -1010,20 +1010,24 @@ export interface KmMessage {
   readonly key: KmFlowKey;
   readonly seq: number;
   readonly seen: number;
+  readonly busy: number;
 }
 
 export const kmMessage: Codec<KmMessage> = {
-  size: 44,
+  size: 52,
   encode(value, view, offset) {
     kmFlowKey.encode(value.key, view, offset);
     view.setUint32(offset + 36, value.seq, true);
     view.setUint32(offset + 40, value.seen, true);
+    view.setUint32(offset + 44, value.busy, true);
+    view.setUint32(offset + 48, 0);
   },
   decode(view, offset) {
     return {
       key: kmFlowKey.decode(view, offset),
       seq: view.getUint32(offset + 36, true),
       seen: view.getUint32(offset + 40, true),
+      busy: view.getUint32(offset + 44, true),
     };
   },
 };
