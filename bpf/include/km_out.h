@@ -7,6 +7,7 @@
 #ifndef KM_OUT_H
 #define KM_OUT_H
 
+#include "km_reply_text.h"
 #include "km_route_engine.h"
 
 /* Bytes of the head that one step, and one call of km_out_head_part(), copies. */
@@ -29,7 +30,7 @@ struct km_edit_plan {
 	__u32 port;   /* struct km_edit of the port */
 	__u32 strip_query;
 	__u32 host_header; /* where the new Host line goes: index of a header, KM_ROUTE_NONE: behind all */
-	__u32 pad;
+	__u32 count;	   /* of struct km_edit */
 };
 
 struct km_out {
@@ -136,19 +137,22 @@ __noinline int km_out_text_part(__u32 slot, __u32 handle, __u32 offset, __u32 by
 	if (from + bytes > last + 8)
 		return KM_OUT_CHANGED;
 	for (i = 0; i < KM_OUT_TEXT_PART / KM_OUT_TEXT_STEP && to < end; i++) {
-		__u64 shift = 0;
-
-		/* A text may end inside the blob's last unit. */
-		if (from > last) {
-			shift = (from - last) << 3;
-			from = last;
-		}
+		km_route_opaque(from);
+		if (from > last)
+			break;
 		km_route_opaque(to);
 		if (to > KM_ROUTE_MAX_OUT)
 			return KM_OUT_NO_ROOM;
-		*(__u64 *)(out->text + to) = *(const __u64 *)((const __u8 *)blob.units + from) >> shift;
+		*(__u64 *)(out->text + to) = *(const __u64 *)((const __u8 *)blob.units + from);
 		from += KM_OUT_TEXT_STEP;
 		to += KM_OUT_TEXT_STEP;
+	}
+	/* A text may end inside the blob's last unit. */
+	if (to < end) {
+		km_route_opaque(to);
+		if (to > KM_ROUTE_MAX_OUT)
+			return KM_OUT_NO_ROOM;
+		*(__u64 *)(out->text + to) = km_route_unit(&blob, blob.mask) >> ((from - last) << 3 & 63);
 	}
 	out->bytes = end;
 	return 0;
@@ -172,21 +176,41 @@ __noinline int km_out_text(__u32 slot, __u32 handle, __u32 offset, __u32 bytes)
 	return km_out_text_part(slot, handle, offset, bytes);
 }
 
+#define KM_OUT_CRLF 0x0a0dULL
+
 /* Appends the low `bytes` (up to 8) of a word, the first in its lowest byte. */
 static __always_inline int km_out_word(struct km_out *out, __u64 word, __u32 bytes)
 {
 	__u64 to = out->bytes;
 
-	if (to + bytes > KM_ROUTE_MAX_OUT)
-		return KM_OUT_NO_ROOM;
 	km_route_opaque(to);
-	if (to > KM_ROUTE_MAX_OUT)
+	if (to > KM_ROUTE_MAX_OUT - 8)
 		return KM_OUT_NO_ROOM;
 	*(__u64 *)(out->text + to) = word;
 	out->bytes = to + bytes;
 	return 0;
 }
 
-#define KM_OUT_CRLF 0x0a0dULL
+/* Appends words whose number the compiler knows. */
+static __always_inline int km_out_words(struct km_out *out, const __u64 *words, __u32 bytes)
+{
+	__u64 to = out->bytes;
+	__u32 i;
+
+	km_route_opaque(to);
+	if (to > KM_ROUTE_MAX_OUT - KM_TEXT_WORDS(bytes) * 8)
+		return KM_OUT_NO_ROOM;
+#pragma unroll
+	for (i = 0; i < KM_TEXT_WORDS(bytes); i++)
+		((__u64 *)(out->text + to))[i] = words[i];
+	out->bytes = to + bytes;
+	return 0;
+}
+
+#define km_out_literal(out, literal)                                                                         \
+	({                                                                                                   \
+		KM_TEXT(km_literal, literal);                                                                \
+		km_out_words(out, km_literal.words, sizeof(literal) - 1);                                    \
+	})
 
 #endif
