@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
 /* Changes heads and makes answers of what user space put into scratch slot 0 of every CPU. Each program takes
- * its arguments from a packet, behind 16 bytes, and leaves there the CPU on which it ran, whose km_out has
- * the text. */
+ * its arguments from a packet, behind 16 bytes, and leaves behind them the CPU on which it ran, whose km_out
+ * has the text. */
 #include "../include/km_reply.h"
 
 struct km_test_arguments {
@@ -33,7 +33,7 @@ static __always_inline void km_test_load(struct __sk_buff *skb, struct km_test_a
 	if (km_test_parts)
 		return;
 	bpf_skb_load_bytes(skb, KM_TEST_PLACE, arguments, sizeof(*arguments));
-	bpf_skb_store_bytes(skb, KM_TEST_PLACE, &cpu, sizeof(cpu), 0);
+	bpf_skb_store_bytes(skb, KM_TEST_PLACE + sizeof(*arguments), &cpu, sizeof(cpu), 0);
 }
 
 SEC("tc")
