@@ -66,18 +66,13 @@ __noinline int km_edit_same_name(__u32 slot, __u32 handle, __u32 header, __u32 n
 }
 
 /* Leaves out all headers of a name. */
-__noinline int km_edit_remove(__u32 slot, __u32 handle, __u32 name, __u32 bytes)
+static __always_inline void km_edit_remove(__u32 slot, __u32 handle, struct km_route_scratch *scratch,
+					   struct km_out *out, const struct km_route_blob *blob, __u32 name,
+					   __u32 bytes)
 {
-	struct km_route_scratch *scratch = km_route_slot(slot);
-	struct km_out *out = km_out_slot(slot);
-	struct km_route_blob blob;
 	__u32 first, i;
 
-	if (!scratch || !out)
-		return KM_OUT_NO_ROOM;
-	if (!km_route_same(scratch, handle, &blob))
-		return KM_OUT_CHANGED;
-	first = (km_route_unit(&blob, name) & 0xff) | 0x20;
+	first = (km_route_unit(blob, name) & 0xff) | 0x20;
 	for (i = 0; i < KM_ROUTE_MAX_HEADERS; i++) {
 		struct km_route_range range = scratch->request.headers[i].name;
 		__u32 differs;
@@ -90,7 +85,6 @@ __noinline int km_edit_remove(__u32 slot, __u32 handle, __u32 name, __u32 bytes)
 			continue;
 		out->plan.gone[i >> 6] |= (__u64)km_edit_same_name(slot, handle, i, name, bytes) << (i & 63);
 	}
-	return 0;
 }
 
 /* Leaves out the Host field; the new one goes where it stood. */
@@ -142,7 +136,7 @@ __noinline int km_edit_note(__u32 slot, __u32 handle, __u32 edit)
 	bytes = KM_EDIT_TEXT_BYTES(first);
 	if (kind == KM_EDIT_SET || kind == KM_EDIT_REMOVE) {
 		if (name_bytes != 4 || (__u32)km_route_unit(&blob, (__u32)second) != KM_EDIT_HOST_NAME)
-			return km_edit_remove(slot, handle, second, name_bytes);
+			goto remove;
 		/* A request has a Host. */
 		if (kind == KM_EDIT_REMOVE)
 			return 0;
@@ -163,6 +157,9 @@ __noinline int km_edit_note(__u32 slot, __u32 handle, __u32 edit)
 	} else if (kind == KM_EDIT_QUERY) {
 		out->plan.strip_query = 1;
 	}
+	return 0;
+remove:
+	km_edit_remove(slot, handle, scratch, out, &blob, second, name_bytes);
 	return 0;
 }
 
@@ -346,11 +343,12 @@ __noinline int km_edit_lines(__u32 slot, __u32 handle, __u32 from)
 __noinline int km_edit_add(__u32 slot, __u32 handle, __u32 edit)
 {
 	struct km_route_scratch *scratch = km_route_slot(slot);
+	struct km_out *out = km_out_slot(slot);
 	struct km_route_blob blob;
-	__u64 first, second;
-	__u32 kind;
+	__u64 first, second, at;
+	__u32 kind, bytes;
 
-	if (!scratch)
+	if (!scratch || !out)
 		return KM_OUT_NO_ROOM;
 	if (!km_route_same(scratch, handle, &blob))
 		return KM_OUT_CHANGED;
@@ -362,7 +360,11 @@ __noinline int km_edit_add(__u32 slot, __u32 handle, __u32 edit)
 	if (kind == KM_EDIT_SET && KM_EDIT_NAME_BYTES(first) == 4 &&
 	    (__u32)km_route_unit(&blob, (__u32)second) == KM_EDIT_HOST_NAME)
 		return 0;
-	return km_out_text(slot, handle, KM_EDIT_TEXT_AT(first, second), KM_EDIT_TEXT_BYTES(first));
+	at = KM_EDIT_TEXT_AT(first, second);
+	bytes = KM_EDIT_TEXT_BYTES(first);
+	if (bytes > KM_OUT_TEXT_PART)
+		return km_out_long_text(slot, handle, at, bytes);
+	return km_out_copy_text(out, &blob, at, bytes);
 }
 
 /* Makes of the head in the scratch slot what the struct km_edits at unit `edits` of the table says; the text
