@@ -13,7 +13,7 @@
 #include "km_out.h"
 
 /* Bytes that one step, and one call of km_msg_write_part(), copies. */
-#define KM_MSG_STEP 64
+#define KM_MSG_STEP KM_OUT_STEP
 #define KM_MSG_PART 1024
 
 /* Reads the message's first bytes (1 to KM_ROUTE_MAX_HEAD) into scratch->bytes, and makes them one element.
@@ -69,7 +69,6 @@ __noinline int km_msg_write_part(struct sk_msg_md *m, __u32 slot, __u32 from, __
 		if (to + KM_MSG_STEP > end)
 			return -1;
 		km_out_step(to, out->text + source);
-		km_out_step(to + KM_OUT_STEP, out->text + source + KM_OUT_STEP);
 		target += KM_MSG_STEP;
 		source += KM_MSG_STEP;
 		left -= KM_MSG_STEP;

@@ -7,10 +7,11 @@
 #ifndef KM_OUT_H
 #define KM_OUT_H
 
+#include "km_reply_text.h"
 #include "km_route_engine.h"
 
 /* Bytes of the head that one step, and one call of km_out_head_part(), copies. */
-#define KM_OUT_STEP 32
+#define KM_OUT_STEP 64
 #define KM_OUT_PART 1024
 /* The same of a blob's texts, which are short, and may end where the blob ends. */
 #define KM_OUT_TEXT_STEP 8
@@ -29,7 +30,7 @@ struct km_edit_plan {
 	__u32 port;   /* struct km_edit of the port */
 	__u32 strip_query;
 	__u32 host_header; /* where the new Host line goes: index of a header, KM_ROUTE_NONE: behind all */
-	__u32 pad;
+	__u32 count;	   /* of struct km_edit */
 };
 
 struct km_out {
@@ -66,6 +67,10 @@ static __always_inline void km_out_step(__u8 *to, const __u8 *from)
 	target[1] = source[1];
 	target[2] = source[2];
 	target[3] = source[3];
+	target[4] = source[4];
+	target[5] = source[5];
+	target[6] = source[6];
+	target[7] = source[7];
 }
 
 /* Appends up to KM_OUT_PART bytes of the head. */
@@ -97,8 +102,7 @@ __noinline int km_out_head_part(__u32 slot, __u32 offset, __u32 bytes)
 	return 0;
 }
 
-/* Appends bytes of the head. */
-__noinline int km_out_head(__u32 slot, __u32 offset, __u32 bytes)
+__noinline int km_out_long_head(__u32 slot, __u32 offset, __u32 bytes)
 {
 	int i;
 
@@ -115,47 +119,60 @@ __noinline int km_out_head(__u32 slot, __u32 offset, __u32 bytes)
 	return km_out_head_part(slot, offset, bytes);
 }
 
-/* Appends up to KM_OUT_TEXT_PART bytes of the blob. */
-__noinline int km_out_text_part(__u32 slot, __u32 handle, __u32 offset, __u32 bytes)
+/* Appends bytes of the head. */
+static __always_inline int km_out_head(__u32 slot, __u32 offset, __u32 bytes)
 {
-	struct km_route_scratch *scratch = km_route_slot(slot);
-	struct km_out *out = km_out_slot(slot);
-	struct km_route_blob blob;
-	__u64 from = offset, end, to, last;
+	return bytes <= KM_OUT_PART ? km_out_head_part(slot, offset, bytes)
+				    : km_out_long_head(slot, offset, bytes);
+}
+
+/* Appends up to KM_OUT_TEXT_PART bytes of the blob. */
+static __always_inline int km_out_copy_text(struct km_out *out, const struct km_route_blob *blob, __u64 from,
+					    __u64 bytes)
+{
+	__u64 to = out->bytes, end = to + bytes, last = blob->mask << 3;
 	int i;
 
-	if (!scratch || !out)
-		return KM_OUT_NO_ROOM;
-	if (!km_route_same(scratch, handle, &blob))
-		return KM_OUT_CHANGED;
-	to = out->bytes;
-	end = to + bytes;
 	if (end > KM_ROUTE_MAX_OUT)
 		return KM_OUT_NO_ROOM;
-	last = blob.mask << 3;
 	if (from + bytes > last + 8)
 		return KM_OUT_CHANGED;
 	for (i = 0; i < KM_OUT_TEXT_PART / KM_OUT_TEXT_STEP && to < end; i++) {
-		__u64 shift = 0;
-
-		/* A text may end inside the blob's last unit. */
-		if (from > last) {
-			shift = (from - last) << 3;
-			from = last;
-		}
+		km_route_opaque(from);
+		if (from > last)
+			break;
 		km_route_opaque(to);
 		if (to > KM_ROUTE_MAX_OUT)
 			return KM_OUT_NO_ROOM;
-		*(__u64 *)(out->text + to) = *(const __u64 *)((const __u8 *)blob.units + from) >> shift;
+		*(__u64 *)(out->text + to) = *(const __u64 *)((const __u8 *)blob->units + from);
 		from += KM_OUT_TEXT_STEP;
 		to += KM_OUT_TEXT_STEP;
+	}
+	/* A text may end inside the blob's last unit. */
+	if (to < end) {
+		km_route_opaque(to);
+		if (to > KM_ROUTE_MAX_OUT)
+			return KM_OUT_NO_ROOM;
+		*(__u64 *)(out->text + to) = km_route_unit(blob, blob->mask) >> ((from - last) << 3 & 63);
 	}
 	out->bytes = end;
 	return 0;
 }
 
-/* Appends bytes of the blob from an offset in bytes on. */
-__noinline int km_out_text(__u32 slot, __u32 handle, __u32 offset, __u32 bytes)
+__noinline int km_out_text_part(__u32 slot, __u32 handle, __u32 offset, __u32 bytes)
+{
+	struct km_route_scratch *scratch = km_route_slot(slot);
+	struct km_out *out = km_out_slot(slot);
+	struct km_route_blob blob;
+
+	if (!scratch || !out)
+		return KM_OUT_NO_ROOM;
+	if (!km_route_same(scratch, handle, &blob))
+		return KM_OUT_CHANGED;
+	return km_out_copy_text(out, &blob, offset, bytes);
+}
+
+__noinline int km_out_long_text(__u32 slot, __u32 handle, __u32 offset, __u32 bytes)
 {
 	int i;
 
@@ -172,21 +189,48 @@ __noinline int km_out_text(__u32 slot, __u32 handle, __u32 offset, __u32 bytes)
 	return km_out_text_part(slot, handle, offset, bytes);
 }
 
+/* Appends bytes of the blob from an offset in bytes on. */
+static __always_inline int km_out_text(__u32 slot, __u32 handle, __u32 offset, __u32 bytes)
+{
+	return bytes <= KM_OUT_TEXT_PART ? km_out_text_part(slot, handle, offset, bytes)
+					 : km_out_long_text(slot, handle, offset, bytes);
+}
+
+#define KM_OUT_CRLF 0x0a0dULL
+
 /* Appends the low `bytes` (up to 8) of a word, the first in its lowest byte. */
 static __always_inline int km_out_word(struct km_out *out, __u64 word, __u32 bytes)
 {
 	__u64 to = out->bytes;
 
-	if (to + bytes > KM_ROUTE_MAX_OUT)
-		return KM_OUT_NO_ROOM;
 	km_route_opaque(to);
-	if (to > KM_ROUTE_MAX_OUT)
+	if (to > KM_ROUTE_MAX_OUT - 8)
 		return KM_OUT_NO_ROOM;
 	*(__u64 *)(out->text + to) = word;
 	out->bytes = to + bytes;
 	return 0;
 }
 
-#define KM_OUT_CRLF 0x0a0dULL
+/* Appends words whose number the compiler knows. */
+static __always_inline int km_out_words(struct km_out *out, const __u64 *words, __u32 bytes)
+{
+	__u64 to = out->bytes;
+	__u32 i;
+
+	km_route_opaque(to);
+	if (to > KM_ROUTE_MAX_OUT - KM_TEXT_WORDS(bytes) * 8)
+		return KM_OUT_NO_ROOM;
+#pragma unroll
+	for (i = 0; i < KM_TEXT_WORDS(bytes); i++)
+		((__u64 *)(out->text + to))[i] = words[i];
+	out->bytes = to + bytes;
+	return 0;
+}
+
+#define km_out_literal(out, literal)                                                                         \
+	({                                                                                                   \
+		KM_TEXT(km_literal, literal);                                                                \
+		km_out_words(out, km_literal.words, sizeof(literal) - 1);                                    \
+	})
 
 #endif

@@ -74,7 +74,7 @@ static __always_inline int km_test_replace(struct sk_msg_md *m, const struct km_
 	for (i = 0; i < 128 && left; i++) {
 		__u32 part = left < head ? left : head;
 
-		if (km_out_head(0, 0, part))
+		if (km_out_long_head(0, 0, part))
 			return -1;
 		left -= part;
 	}
