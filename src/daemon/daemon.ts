@@ -5,6 +5,7 @@ import { KmError } from '../base/errors.ts';
 import { Log } from '../base/log.ts';
 import { Enroller } from '../enrol/enroller.ts';
 import { NamespacePrograms } from '../enrol/namespace-programs.ts';
+import { LinkListener } from '../kernel/link-events.ts';
 import { MeshBuilder } from '../model/mesh.ts';
 import type { Problem } from '../model/types.ts';
 import { Metrics } from '../probe/metrics.ts';
@@ -98,9 +99,11 @@ async function run(
   telemetry.setAccessLog(settings.accessLog !== 'off', settings.accessLog === 'off' ? undefined : settings.accessLog);
   const namespaces = new Namespaces((path) => plane.netnsCookie(path), now);
   const flows = flowsOf(plane.flowMap);
+  const listener = new LinkListener();
   const devices = new NamespacePrograms({
     programs: plane.devicePrograms,
     cookie: (path) => plane.netnsCookie(path),
+    events: () => listener.drain(),
     hasFlows: (addresses) => flows.hasFlows(addresses),
     now,
     log: log.logger('enrol'),
@@ -210,6 +213,7 @@ async function run(
       await adminServer.stop();
       metricsServer.closeAllConnections();
       metricsServer.close();
+      listener.close();
       plane.close();
       release();
       daemonLog.info('stopped; the kernel works on without a daemon');

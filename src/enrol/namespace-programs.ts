@@ -5,6 +5,7 @@
 import type { Logger } from '../base/log.ts';
 import type { DevicePrograms, Place } from '../kernel/device-programs.ts';
 import { isInner, placeName, placesOf } from '../kernel/device-programs.ts';
+import type { LinkEvents } from '../kernel/link-events.ts';
 import { allNetns, withNetns } from '../kernel/netns.ts';
 import { type NetnsView, type TrafficDevice, viewNetns, viewOwnNetns } from '../kernel/netns-devices.ts';
 import { type WirePorts, wirePorts } from './wire-ports.ts';
@@ -25,13 +26,18 @@ export interface NamespaceProgramsParts {
   readonly cookie: (path: string) => bigint;
   /** Whether a spliced connection of one of these addresses is open. */
   readonly hasFlows: (addresses: readonly string[]) => boolean;
+  /** What has happened to devices since it was asked last. */
+  readonly events: () => LinkEvents;
   readonly now: () => number;
   readonly log: Logger;
 }
 
-/** A namespace is looked into so often. One without a device is looked at each time. */
-const viewForMs = 5000;
-/** Looks at one go, so that many namespaces do not come all at once: a look costs some 300 µs. */
+/**
+ * A namespace is looked into when one of its devices has changed, and so often in any case, for its ports and for programs
+ * that somebody has taken away; one whose events are not heard more often. One without a device is looked at each time.
+ */
+const viewForMs = { heard: 15_000, unheard: 5000 } as const;
+/** Namespaces that are looked at in one go without cause: each costs some 300 µs. */
 const looksAtOnce = 8;
 const noWire: WirePorts = { first: 0, count: 0 };
 
@@ -40,9 +46,12 @@ interface Joined {
   /** Null: found on record only, and not on this machine now. */
   readonly path: string | null;
   readonly addresses: readonly string[];
+  /** By which events name it. */
+  readonly number: number | null;
   readonly devices: readonly TrafficDevice[];
   readonly state: HttpState;
-  readonly readAt: number;
+  /** Null: it has to be looked at again. */
+  readonly readAt: number | null;
 }
 
 export class NamespacePrograms {
@@ -66,6 +75,7 @@ export class NamespacePrograms {
 
   /** Whether {@link join} or {@link keepOnly} would do something although no workload has changed. */
   due(): boolean {
+    this.#takeEvents();
     return this.#leaving.size > 0 || [...this.#joined.values()].some((joined) => !this.#isFresh(joined));
   }
 
@@ -78,11 +88,14 @@ export class NamespacePrograms {
     const own = this.#ownCookie;
     // Our own namespace goes last: the pods' ends of its cables are not its devices.
     const ordered = [...paths].sort(([a], [b]) => Number(a === own) - Number(b === own));
+    this.#takeEvents();
     let looks = looksAtOnce;
     for (const [cookie, path] of ordered) {
       const known = this.#joined.get(cookie);
-      if (known !== undefined && (this.#isFresh(known) || looks === 0)) continue;
-      if (known !== undefined) looks -= 1;
+      if (typeof known?.readAt === 'number') {
+        if (this.#isFresh(known) || looks === 0) continue;
+        looks -= 1;
+      }
       this.#leaving.delete(cookie);
       this.#joined.set(cookie, this.#look(cookie, path, cookie === own));
     }
@@ -113,13 +126,23 @@ export class NamespacePrograms {
   differences(): string[] {
     return [...this.#joined.values()].flatMap((joined) => {
       const found = joined.devices.flatMap((device) => this.#missing(joined, device));
-      if (found.length > 0) this.#joined.set(joined.cookie, { ...joined, readAt: Number.NEGATIVE_INFINITY });
+      if (found.length > 0) this.#joined.set(joined.cookie, { ...joined, readAt: null });
       return found;
     });
   }
 
-  #isFresh({ readAt, devices }: Joined): boolean {
-    return devices.length > 0 && this.#parts.now() - readAt < viewForMs;
+  #isFresh({ readAt, devices, number }: Joined): boolean {
+    if (readAt === null || devices.length === 0) return false;
+    return this.#parts.now() - readAt < (number === null ? viewForMs.unheard : viewForMs.heard);
+  }
+
+  #takeEvents(): void {
+    const { others, own, lost } = this.#parts.events();
+    if (others.size === 0 && !own && !lost) return;
+    for (const [cookie, joined] of this.#joined) {
+      const changed = cookie === this.#ownCookie ? own : joined.number !== null && others.has(joined.number);
+      if (changed || lost) this.#joined.set(cookie, { ...joined, readAt: null });
+    }
   }
 
   #look(cookie: bigint, path: string, own: boolean): Joined {
@@ -127,10 +150,10 @@ export class NamespacePrograms {
     try {
       const view = own ? viewOwnNetns(path, this.#outerDevices()) : viewNetns(path);
       const state = this.#attach(cookie, path, view);
-      return { ...common, addresses: view.addresses, devices: view.devices, state };
+      return { ...common, number: view.number, addresses: view.addresses, devices: view.devices, state };
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
-      return { ...common, addresses: [], devices: [], state: off(reason) };
+      return { ...common, number: null, addresses: [], devices: [], state: off(reason) };
     }
   }
 
@@ -198,7 +221,7 @@ export class NamespacePrograms {
   /** Only from a record: some earlier daemon enrolled it. */
   #findOnMachine(cookie: bigint): Joined {
     const path = allNetns().find((candidate) => this.#isBehind(candidate, cookie)) ?? null;
-    const common = { cookie, path, devices: [], state: off('it is leaving'), readAt: this.#parts.now() };
+    const common = { cookie, path, number: null, devices: [], state: off('it is leaving'), readAt: null };
     try {
       return { ...common, addresses: path === null ? [] : viewNetns(path).addresses };
     } catch {

@@ -56,6 +56,7 @@ test('addresses and ports are those of the namespace', { skip }, () => {
   ]);
   using fresh = testNamespace('defaults');
   assert.deepEqual(viewNetns(fresh.path), {
+    number: null,
     devices: [],
     addresses: [],
     localPorts: [32_768, 60_999],

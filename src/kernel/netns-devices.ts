@@ -1,7 +1,7 @@
 /** Where the programs of an enrolled network namespace belong, and what else only a look inside it tells. */
 import { closeSync, openSync, readFileSync } from 'node:fs';
 import { deviceName, type NetDevice, netDevices, netnsNumber } from './netlink.ts';
-import { globalAddresses, withNetns } from './netns.ts';
+import { globalAddresses, openNetns, withNetns } from './netns.ts';
 
 /**
  * A device that carries a namespace's traffic. `outer`: the other end, which is in the namespace that the calling thread
@@ -15,6 +15,8 @@ export interface TrafficDevice {
 }
 
 export interface NetnsView {
+  /** By which the caller's namespace knows this one, and events name it; null when no cable is between them. */
+  readonly number: number | null;
   readonly devices: readonly TrafficDevice[];
   /** Of global scope, canonical text. */
   readonly addresses: readonly string[];
@@ -30,6 +32,7 @@ const pairKinds: readonly string[] = ['veth', 'netkit'];
 /** Looks into a namespace. One look costs some 200 µs. KM4011, KM4013. */
 export function viewNetns(path: string): NetnsView {
   const home = openSync('/proc/thread-self/ns/net', 'r');
+  const target = openNetns(path);
   try {
     const { here, devices, ...rest } = withNetns(path, () => ({
       here: netnsNumber(home),
@@ -38,8 +41,11 @@ export function viewNetns(path: string): NetnsView {
       localPorts: portRange(sysctl('net/ipv4/ip_local_port_range').split(/\s+/)),
       reservedPorts: portRuns(sysctl('net/ipv4/ip_local_reserved_ports')),
     }));
-    return { ...rest, devices: devices.flatMap((device) => trafficDevice(device, here)) };
+    const traffic = devices.flatMap((device) => trafficDevice(device, here));
+    // To ask for the other end of a cable has given the namespace its number.
+    return { ...rest, devices: traffic, number: netnsNumber(target) };
   } finally {
+    closeSync(target);
     closeSync(home);
   }
 }

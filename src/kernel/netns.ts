@@ -101,7 +101,8 @@ export function netnsId(path: string): string {
   }
 }
 
-function openNetns(path: string): number {
+/** A descriptor of the namespace of a path, for the caller to close. KM4011. */
+export function openNetns(path: string): number {
   try {
     return openSync(path, 'r');
   } catch (cause) {

@@ -59,6 +59,15 @@ const socketCall: (domain: number, type: number, protocol: number) => number = l
 const connectCall: (fd: number, address: bigint, length: number) => number = libc.func(
   'int connect(int fd, uintptr_t address, uint length)',
 );
+const bindCall: (fd: number, address: bigint, length: number) => number = libc.func(
+  'int bind(int fd, uintptr_t address, uint length)',
+);
+const setsockoptCall: (fd: number, level: number, name: number, value: bigint, length: number) => number = libc.func(
+  'int setsockopt(int fd, int level, int name, uintptr_t value, uint length)',
+);
+const recvmsgCall: (fd: number, message: bigint, flags: number) => number = libc.func(
+  'intptr_t recvmsg(int fd, uintptr_t message, int flags)',
+);
 const getsockoptCall: (fd: number, level: number, name: number, value: bigint, length: bigint) => number = libc.func(
   'int getsockopt(int fd, int level, int name, uintptr_t value, uintptr_t length)',
 );
@@ -149,6 +158,22 @@ export const read = (fd: number, target: Memory): number => negative(readCall(fd
 export const write = (fd: number, source: Memory, length: number): number =>
   negative(writeCall(fd, source.address, length));
 
+export const bind = (fd: number, address: Memory, length: number): number =>
+  negative(bindCall(fd, address.address, length));
+
+/** setsockopt(2) of a 32-bit value. */
+export function setsockopt32(fd: number, level: number, name: number, value: number): number {
+  const memory = allocate(4);
+  memory.view.setUint32(0, value, true);
+  return negative(setsockoptCall(fd, level, name, memory.address, 4));
+}
+
+/** recvmsg(2) that does not wait; `header` is struct msghdr and points to memory that the caller keeps. */
+export const receiveMessage = (fd: number, header: Memory): number => {
+  const dontWait = 0x40;
+  return negative(recvmsgCall(fd, header.address, dontWait));
+};
+
 /** getsockopt(2) of a 64-bit value, or the negative errno as a number. */
 export function getsockopt64(fd: number, level: number, name: number): bigint | number {
   const value = allocate(8);
@@ -206,6 +231,7 @@ export const errno = {
   ENOSPC: 28,
   ENOSYS: 38,
   ENOLINK: 67,
+  ENOBUFS: 105,
   EOPNOTSUPP: 95,
   ENOTSUPP: 524,
 } as const;
