@@ -203,6 +203,7 @@ test("the compiler's numbers are those of the C types", { skip }, () => {
     hostStart: 'host_start',
     hostClasses: 'host_classes',
     virtualHosts: 'virtual_hosts',
+    sourceCount: 'source_count',
   });
   same('km_route_virtual_host', layout.virtualHost, {
     names: 'names',
