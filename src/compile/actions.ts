@@ -8,7 +8,8 @@ import type { ActionRecord, Edit, Split } from './routes/action-records.ts';
 
 /** `where` names the route in the messages of KM3014. */
 export function actionRecord(action: HttpAction, clusterOf: (ref: ClusterRef) => bigint, where: string): ActionRecord {
-  if (action.kind === 'redirect') return { kind: 'redirect', status: action.status, edits: redirectEdits(action, where) };
+  if (action.kind === 'redirect')
+    return { kind: 'redirect', status: action.status, edits: redirectEdits(action, where) };
   if (action.kind === 'reply') {
     const fields = action.body === '' ? '' : `content-type: ${checkValue(action.contentType, where)}\r\n`;
     return { kind: 'reply', status: action.status, fields, body: action.body };

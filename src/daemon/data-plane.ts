@@ -21,7 +21,7 @@ import { sizeFlags } from './settings.ts';
 import { root } from './version.ts';
 
 const objectsDirectory = join(root, 'build', 'bpf');
-const mainObjects = ['sock_addr', 'sockops', 'conn_iter'];
+const mainObjects = ['sock_addr', 'sockops', 'conn_iter', 'routes'];
 
 /** Tables that point into each other: an old one beside a new empty one would lead nowhere. */
 const balancingTables = [
@@ -31,6 +31,12 @@ const balancingTables = [
   'km_slot',
   'km_endpoint',
   'km_endpoint_stats',
+  'km_source',
+  'km_route_14',
+  'km_route_16',
+  'km_route_18',
+  'km_route_20',
+  'km_route_22',
 ] as const;
 
 /** Programs that are attached to the cgroup, in the order that lets no reply come back to a hook that is not there. */

@@ -69,7 +69,12 @@ const splitLayout = { size: 16, cluster: 0, upto: 8, edits: 12 } as const;
 const editLayout = { size: 16, kind: 0, nameBytes: 2, textBytes: 4, prefix: 6, text: 8 } as const;
 
 /** For the test that compares these numbers with the C types. */
-export const recordLayouts = { km_action: actionLayout, km_split: splitLayout, km_edit: editLayout, editKinds } as const;
+export const recordLayouts = {
+  km_action: actionLayout,
+  km_split: splitLayout,
+  km_edit: editLayout,
+  editKinds,
+} as const;
 
 /** Writes an action and returns its unit. `where` begins the message of KM3012. */
 export function encodeAction(action: ActionRecord, share: Share, where: string): number {

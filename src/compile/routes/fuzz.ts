@@ -79,13 +79,7 @@ function compiled(table: RouteTable): RouteBlob | null {
   }
 }
 
-function describe(
-  seed: number,
-  table: RouteTable,
-  request: RouteRequest,
-  expected: Matched,
-  got: Matched,
-): string {
+function describe(seed: number, table: RouteTable, request: RouteRequest, expected: Matched, got: Matched): string {
   const text = (value: unknown): string =>
     JSON.stringify(value, (_, v: unknown) => (typeof v === 'bigint' ? `${v}n` : v instanceof Set ? [...v] : v));
   return `table seed ${seed}: ${text(request)} goes to ${text(got)}, not ${text(expected)}, in ${text(table)}`;

@@ -3,11 +3,12 @@ import { array, be32, bytes, chars, s32, u32, u64 } from '../codec.ts';
 import type { Codec } from '../codec.ts';
 
 /** Changes whenever an object of another layout could not share this one's maps. */
-export const schema = 'e704eee0a9f2';
+export const schema = 'da6e0c1d94b1';
 
 const nothing = bytes(0);
 const be32x4 = array(be32, 4);
 const chars64 = chars(64);
+const u64x4 = array(u64, 4);
 
 export const kmConnFlags = {
   REWRITTEN: 1,
@@ -32,6 +33,21 @@ export const kmDirection = {
   INBOUND: 1,
 } as const;
 export type KmDirection = (typeof kmDirection)[keyof typeof kmDirection];
+
+export const kmHash = {
+  NONE: 0,
+  SOURCE: 1,
+  HEADER: 2,
+  COOKIE: 3,
+} as const;
+export type KmHash = (typeof kmHash)[keyof typeof kmHash];
+
+export const kmListenerMode = {
+  TCP: 0,
+  HTTP: 1,
+  DETECT: 2,
+} as const;
+export type KmListenerMode = (typeof kmListenerMode)[keyof typeof kmListenerMode];
 
 export const kmPolicy = {
   RANDOM: 0,
@@ -492,6 +508,43 @@ export const kmSlot: Codec<KmSlot> = {
   },
 };
 
+export interface KmSource {
+  readonly bits: readonly bigint[];
+}
+
+export const kmSource: Codec<KmSource> = {
+  size: 40,
+  encode(value, view, offset) {
+    u64x4.encode(value.bits, view, offset + 8);
+    view.setUint32(offset, 0);
+    view.setUint32(offset + 4, 0);
+  },
+  decode(view, offset) {
+    return {
+      bits: u64x4.decode(view, offset + 8),
+    };
+  },
+};
+
+export interface KmSourceKey {
+  readonly generation: bigint;
+  readonly workload: bigint;
+}
+
+export const kmSourceKey: Codec<KmSourceKey> = {
+  size: 16,
+  encode(value, view, offset) {
+    view.setBigUint64(offset, value.generation, true);
+    view.setBigUint64(offset + 8, value.workload, true);
+  },
+  decode(view, offset) {
+    return {
+      generation: view.getBigUint64(offset, true),
+      workload: view.getBigUint64(offset + 8, true),
+    };
+  },
+};
+
 export interface KmTraffic {
   readonly closed: bigint;
   readonly failed: bigint;
@@ -611,7 +664,13 @@ export const mapTypes = {
   km_event: { type: 'ringbuf', key: nothing, value: nothing, flags: 0 },
   km_listener: { type: 'hash', key: kmListenerKey, value: kmListener, flags: 1 },
   km_netns_cookie: { type: 'array', key: u32, value: u64, flags: 0 },
+  km_route_14: { type: 'array_of_maps', key: u32, value: u32, flags: 0 },
+  km_route_16: { type: 'array_of_maps', key: u32, value: u32, flags: 0 },
+  km_route_18: { type: 'array_of_maps', key: u32, value: u32, flags: 0 },
+  km_route_20: { type: 'array_of_maps', key: u32, value: u32, flags: 0 },
+  km_route_22: { type: 'array_of_maps', key: u32, value: u32, flags: 0 },
   km_slot: { type: 'array', key: u32, value: kmSlot, flags: 0 },
+  km_source: { type: 'hash', key: kmSourceKey, value: kmSource, flags: 1 },
   km_traffic: { type: 'hash', key: kmTrafficKey, value: kmTraffic, flags: 1 },
   km_udp_reply: { type: 'lru_hash', key: kmUdpReplyKey, value: kmUdpReply, flags: 0 },
   km_workload_address: { type: 'hash', key: kmAddressKey, value: u64, flags: 1 },
