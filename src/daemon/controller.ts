@@ -108,6 +108,11 @@ export class Controller {
     for (const service of this.#parts.builder.mesh.services.values()) yield compileService(service, this.#compiler);
   }
 
+  /** What the kernel knows of the sources of requests otherwise than it should, one line each. */
+  sourceDifferences(): string[] {
+    return this.#publisher.sourceDifferences();
+  }
+
   close(): void {
     if (this.#reaper !== null) clearTimeout(this.#reaper);
     this.#reaper = null;

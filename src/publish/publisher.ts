@@ -6,10 +6,11 @@
  * The publisher keeps a mirror of what the kernel holds. A daemon that starts reads the mirror from the kernel and writes
  * only the difference.
  */
-import { addressFromWords, addressToWords } from '../base/address.ts';
+import { addressToWords } from '../base/address.ts';
 import type { Source } from '../compile/http.ts';
 import type { CompiledCluster, CompiledListener, CompiledService } from '../compile/service.ts';
 import type { KmListener, KmListenerKey } from '../kernel/gen/layout.gen.ts';
+import { Addresses } from './addresses.ts';
 import { type Capacity, checkCapacity, sizeFlags } from './capacity.ts';
 import { listenerKey, listenerName } from './keys.ts';
 import { clusterRecord, listenerModes, Plan, settingsOf, zeroClusterStats, zeroEndpointStats } from './plan.ts';
@@ -55,7 +56,7 @@ export class Publisher {
   readonly #retiredEndpoints: Retired<bigint>;
   readonly #retiredRuns: Retired<Run>;
   readonly #retiredKeys = new Map<string, KmListenerKey>();
-  readonly #addresses = new Map<string, bigint>();
+  readonly #addresses: Addresses;
   readonly #routes: RouteTables;
   #space: SlotSpace;
 
@@ -68,6 +69,7 @@ export class Publisher {
     this.#retiredEndpoints = new Retired(grace);
     this.#retiredRuns = new Retired(grace);
     this.#space = new SlotSpace(tables.slot.maxEntries);
+    this.#addresses = new Addresses(tables.workloadAddress);
     this.#routes = new RouteTables(tables.routes, new SourceRows(tables.source, grace), grace);
   }
 
@@ -84,6 +86,11 @@ export class Publisher {
   /** A route table of this name is in force, be it the wanted or the last good one. */
   hasRouteTable(name: string): boolean {
     return this.#routes.has(name);
+  }
+
+  /** What the kernel knows of sources otherwise than {@link publishSources} said, one line each. */
+  sourceDifferences(): string[] {
+    return this.#routes.sourceDifferences();
   }
 
   /** Reads what the kernel holds, from an earlier daemon or none. Call once, before the first publish. */
@@ -118,9 +125,7 @@ export class Publisher {
         this.#retiredKeys.set(name, key);
       }
     }
-    for (const [key, id] of this.#tables.workloadAddress.entries()) {
-      this.#addresses.set(addressFromWords(key.addr), id);
-    }
+    this.#addresses.adopt();
     this.#routes.adopt(
       [...this.#listeners].map(([name, { value }]) => [name, value.routes] as const),
       now,
@@ -134,16 +139,18 @@ export class Publisher {
   publishAll(services: ReadonlyMap<string, CompiledService>, keepOthers = false): PublishResult {
     const listeners = new Set<string>();
     const clusters = new Set<bigint>();
+    const tables = new Set<string>();
     for (const s of services.values()) {
       for (const l of s.listeners) listeners.add(l.name);
       for (const c of s.clusters) clusters.add(c.id);
+      for (const t of s.tables) tables.add(t.name);
     }
     // What nobody owns any more is given an owner that is then removed.
     this.#owned.clear();
     this.#owned.set('', {
       listeners: [...this.#listeners.keys()].filter((name) => !listeners.has(name)),
       clusters: [...this.#clusters.keys()].filter((id) => !clusters.has(id)),
-      tables: [],
+      tables: this.#routes.names().filter((name) => !tables.has(name)),
     });
     return this.#publish(
       keepOthers ? services : new Map<string, CompiledService | null>([...services, ['', null]]),
@@ -207,18 +214,9 @@ export class Publisher {
     return written;
   }
 
-  /** Address → workload id, for the metrics of connections that no listener matched. The whole of it. */
+  /** Address → workload id. The whole of it. */
   publishAddresses(wanted: ReadonlyMap<string, bigint>): void {
-    const set = [...wanted].filter(([address, id]) => this.#addresses.get(address) !== id);
-    const gone = [...this.#addresses.keys()].filter((address) => !wanted.has(address));
-    const table = this.#tables.workloadAddress;
-    table.remove(gone.map((address) => ({ addr: addressToWords(address) })));
-    table.write(
-      set.map(([address, id]) => [{ addr: addressToWords(address) }, id] as const),
-      'any',
-    );
-    for (const address of gone) this.#addresses.delete(address);
-    for (const [address, id] of set) this.#addresses.set(address, id);
+    this.#addresses.publish(wanted);
   }
 
   /** Deletes what was retired long enough ago; says how many records, and whether more are waiting. */

@@ -61,6 +61,15 @@ export class RouteTables {
     return this.#held.size + this.#adopted.size;
   }
 
+  sourceDifferences(): string[] {
+    return this.#rows.differences();
+  }
+
+  /** Of the tables in force. */
+  names(): string[] {
+    return [...this.#held.keys()];
+  }
+
   has(name: string): boolean {
     return this.#held.has(name);
   }
