@@ -74,7 +74,8 @@ static __always_inline enum km_verdict km_decide(struct km_conn *conn, __u64 net
 		conn->real_port = conn->asked_port;
 		return KM_VERDICT_PASS;
 	}
-	endpoint = km_pick_endpoint(conn->cluster, netns, &conn->endpoint);
+	conn->endpoint = km_pick_endpoint(conn->cluster, netns, 0, 0);
+	endpoint = conn->endpoint ? bpf_map_lookup_elem(&km_endpoint, &conn->endpoint) : NULL;
 	if (endpoint && km_addr_is4(endpoint->addr) == km_addr_is4(conn->asked_addr)) {
 		km_addr_copy(conn->real_addr, endpoint->addr);
 		conn->real_port = endpoint->port;
