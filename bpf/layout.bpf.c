@@ -5,6 +5,8 @@
 
 struct km_event km_layout_event;
 enum km_policy km_layout_policy;
+enum km_hash km_layout_hash;
+enum km_listener_mode km_layout_listener_mode;
 enum km_direction km_layout_direction;
 enum km_reason km_layout_reason;
 enum km_counter km_layout_counter;

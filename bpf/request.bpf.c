@@ -145,8 +145,9 @@ __noinline int km_reply_instead(struct sk_msg_md *m, __u32 slot, __u32 close)
 	return SK_PASS;
 }
 
-/* A reply of our own; the connection stays when the whole request is in this message. */
-__noinline int km_answer(struct sk_msg_md *m, __u32 slot)
+/* A reply of our own; the connection stays when the whole request is in this message. Inlined: nine frames of
+ * calls are too deep. */
+static __always_inline int km_answer(struct sk_msg_md *m, __u32 slot)
 {
 	struct km_route_scratch *scratch = km_route_slot(slot);
 	struct km_decision *d = km_decision_slot(slot);
@@ -211,7 +212,7 @@ __noinline int km_choose_half(__u32 slot)
 	struct km_cluster *cluster;
 	struct km_half *half;
 	__u64 cluster_id, endpoint = 0;
-	__u32 index;
+	__u32 index, hash = 0;
 
 	KM_MSG_FIND(KM_NO_HALF);
 	cluster_id = d->cluster;
@@ -235,8 +236,9 @@ __noinline int km_choose_half(__u32 slot)
 	}
 	if (cluster->per_connection)
 		endpoint = km_kept_endpoint(f, cluster_id);
-	if (!endpoint)
-		endpoint = km_choose_endpoint(cluster_id, f->netns, 0, 0);
+	if (!endpoint) {
+		endpoint = km_pick_endpoint(cluster_id, f->netns, hash, 0);
+	}
 	if (!endpoint) {
 		km_decide_status(d, 503, KM_REASON_NO_ENDPOINT);
 		return KM_NO_HALF;
@@ -373,7 +375,7 @@ __noinline int km_forward(struct sk_msg_md *m, __u32 slot, __u32 index)
 }
 
 /* Not HTTP: balanced once, and left alone from then on. */
-__noinline int km_pass_through(struct sk_msg_md *m, __u32 slot)
+static __always_inline int km_pass_through(struct sk_msg_md *m, __u32 slot)
 {
 	struct km_route_scratch *scratch = km_route_slot(slot);
 	struct km_decision *d = km_decision_slot(slot);
@@ -391,6 +393,14 @@ __noinline int km_pass_through(struct sk_msg_md *m, __u32 slot)
 	if (index >= KM_HALVES)
 		return SK_DROP;
 	return km_forward(m, slot, index);
+}
+
+static __always_inline void km_tell_source(__u32 slot, __u64 workload)
+{
+	struct km_route_scratch *scratch = km_route_slot(slot);
+
+	if (scratch)
+		scratch->workload = workload;
 }
 
 /* The beginning of a request. */
@@ -422,6 +432,7 @@ static __always_inline int km_begin(struct sk_msg_md *m, __u32 slot, struct km_f
 	km_find_listener(&where, &d->listening);
 	switch (verdict) {
 	case KM_HTTP_COMPLETE:
+		km_tell_source(slot, f->source);
 		if (km_decide_request(slot))
 			return SK_DROP;
 		break;

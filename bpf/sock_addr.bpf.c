@@ -66,7 +66,7 @@ static __always_inline enum km_verdict km_decide(struct km_conn *conn, __u64 net
 	};
 	struct km_endpoint *endpoint;
 	struct km_traffic *traffic;
-	struct km_listening says;
+	struct km_found_listener says;
 	struct km_event *event;
 
 	km_addr_copy(key.addr, conn->asked_addr);
@@ -82,7 +82,8 @@ static __always_inline enum km_verdict km_decide(struct km_conn *conn, __u64 net
 		conn->flags = KM_CONN_HTTP;
 		return KM_VERDICT_SPLICE;
 	}
-	endpoint = km_pick_endpoint(conn->cluster, netns, &conn->endpoint);
+	conn->endpoint = km_pick_endpoint(conn->cluster, netns, 0, 0);
+	endpoint = conn->endpoint ? bpf_map_lookup_elem(&km_endpoint, &conn->endpoint) : NULL;
 	if (endpoint && km_addr_is4(endpoint->addr) == km_addr_is4(conn->asked_addr)) {
 		km_addr_copy(conn->real_addr, endpoint->addr);
 		conn->real_port = endpoint->port;

@@ -10,6 +10,8 @@
 
 #include "km_addr.h"
 #include "km_counters.h"
+#include "km_endpoint_stats.h"
+#include "km_hash.h"
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -57,70 +59,169 @@ struct {
 	__type(value, struct km_affinity);
 } km_affinity SEC(".maps");
 
-/* A slot may name an endpoint that is just being removed; so many other slots are tried. */
-#define KM_PICK_TRIES 4
-#define KM_NS_PER_S   1000000000ULL
+/*
+ * So many slots are tried for an endpoint that is usable and not to be avoided: a slot may name one that is
+ * just being removed. The first few of them at random, where the policy is; the next ones in their order,
+ * which finds every endpoint of up to that many.
+ */
+#define KM_PICK_TRIES  64
+#define KM_PICK_RANDOM 4
+#define KM_NS_PER_S    1000000000ULL
+#define KM_SLOT_ALWAYS 0xffffffffU
 
-/* What a listener says at one moment. */
-struct km_listening {
-	__u64 cluster; /* 0: nothing listens */
+/* What a listener does; cluster 0: none serves the destination. */
+struct km_found_listener {
+	__u64 cluster;
+	__u32 mode; /* enum km_listener_mode */
 	__u32 routes;
-	__u32 mode;
 };
 
-static __always_inline void km_listener_read(struct km_listener *listener, struct km_listening *says)
-{
-	bpf_spin_lock(&listener->lock);
-	says->cluster = listener->cluster;
-	says->routes = listener->routes;
-	says->mode = listener->mode;
-	bpf_spin_unlock(&listener->lock);
-}
-
-/* The listener that serves a destination. An exact address wins over a listener on every address. */
-static __always_inline void km_find_listener(struct km_listener_key *key, struct km_listening *says)
+static __always_inline bool km_read_listener(const struct km_listener_key *key,
+					     struct km_found_listener *found)
 {
 	struct km_listener *listener = bpf_map_lookup_elem(&km_listener, key);
+
+	if (!listener)
+		return false;
+	bpf_spin_lock(&listener->lock);
+	found->cluster = listener->cluster;
+	found->mode = listener->mode;
+	found->routes = listener->routes;
+	bpf_spin_unlock(&listener->lock);
+	return found->cluster != 0;
+}
+
+/* The listener that serves a destination; false when none does. An exact address wins over a listener on
+ * every address. */
+static __always_inline bool km_find_listener(const struct km_listener_key *key,
+					     struct km_found_listener *found)
+{
 	struct km_listener_key any = {};
 
-	says->cluster = 0;
-	says->routes = 0;
-	says->mode = KM_LISTENER_TCP;
+	found->cluster = 0;
 	/* 0.0.0.0 and :: as a destination mean this host; as a key they are the listener on every address. */
 	if (km_addr_is_unspecified(key->addr))
-		return;
-	if (listener) {
-		km_listener_read(listener, says);
-		if (says->cluster)
-			return;
-	}
+		return false;
+	if (km_read_listener(key, found))
+		return true;
 	if (km_addr_is_loopback(key->addr))
-		return;
+		return false;
 	if (km_addr_is4(key->addr))
 		any.addr[2] = KM_MAPPED_WORD;
 	any.port = key->port;
 	any.protocol = key->protocol;
-	listener = bpf_map_lookup_elem(&km_listener, &any);
-	if (listener)
-		km_listener_read(listener, says);
+	return km_read_listener(&any, found);
+}
+
+/* The cluster that serves a destination, 0 when none does. */
+static __always_inline __u64 km_find_cluster(const struct km_listener_key *key)
+{
+	struct km_found_listener found;
+
+	return km_find_listener(key, &found) ? found.cluster : 0;
+}
+
+static __always_inline bool km_endpoint_usable(__u64 id, __u64 cluster_id)
+{
+	struct km_endpoint *endpoint = bpf_map_lookup_elem(&km_endpoint, &id);
+
+	return endpoint && endpoint->usable && endpoint->cluster == cluster_id;
+}
+
+static __always_inline __u32 km_endpoint_active(__u64 id)
+{
+	struct km_endpoint_stats *stats = bpf_map_lookup_elem(&km_endpoint_stats, &id);
+
+	return stats ? stats->active : 0;
+}
+
+/* An endpoint that a slot names and that can take a connection, 0 when none can; `avoid` is none. */
+__noinline __u64 km_slot_endpoint(__u32 index, __u64 cluster_id, __u64 avoid)
+{
+	struct km_slot *slot = bpf_map_lookup_elem(&km_slot, &index);
+	__u64 id, other;
+
+	if (!slot)
+		return 0;
+	id = slot->endpoint;
+	other = slot->alias;
+	if (slot->threshold != KM_SLOT_ALWAYS && bpf_get_prandom_u32() > slot->threshold) {
+		id = other;
+		other = slot->endpoint;
+	}
+	if (id != avoid) {
+		if (km_endpoint_usable(id, cluster_id))
+			return id;
+		km_count(KM_COUNTER_ENDPOINT_RETRIED);
+	}
+	return other != id && other != avoid && km_endpoint_usable(other, cluster_id) ? other : 0;
+}
+
+static __always_inline __u32 km_random_below(__u32 limit)
+{
+	return ((__u64)bpf_get_prandom_u32() * limit) >> 32;
+}
+
+/* Of two slots the endpoint with fewer open requests, of equals the first (Mitzenmacher 2001). */
+__noinline __u64 km_less_busy(__u32 first, __u32 slots, __u64 cluster_id, __u64 avoid)
+{
+	__u32 one, other;
+	__u64 id, second;
+
+	if (!slots)
+		return 0;
+	one = km_random_below(slots);
+	/* Another slot, not the same one again: of two endpoints both are always looked at. */
+	other = one + 1 + km_random_below(slots - 1);
+	if (other >= slots)
+		other -= slots;
+	id = km_slot_endpoint(first + one, cluster_id, avoid);
+	second = slots > 1 ? km_slot_endpoint(first + other, cluster_id, avoid) : 0;
+	if (!id || !second)
+		return id ? id : second;
+	return km_endpoint_active(second) < km_endpoint_active(id) ? second : id;
+}
+
+/* An endpoint by trying slots from `index` on. With `draw` the next few are drawn. */
+__noinline __u64 km_try_slots(__u64 run, __u32 index, __u32 draw, __u64 cluster_id, __u64 avoid)
+{
+	__u32 first = run >> 32;
+	__u32 slots = run;
+	__u32 step;
+
+	for (step = 0; step < KM_PICK_TRIES; step++) {
+		__u64 id;
+
+		id = km_slot_endpoint(first + index, cluster_id, avoid);
+		if (id)
+			return id;
+		if (draw && step < KM_PICK_RANDOM - 1)
+			index = km_random_below(slots);
+		else
+			index = index + 1 < slots ? index + 1 : 0;
+	}
+	return 0;
 }
 
 /*
- * One endpoint of a cluster, NULL when none is usable. netns is the client's namespace cookie: what ClientIP
- * session affinity goes by, since the client's address is not yet chosen in connect().
+ * The id of an endpoint of a cluster, 0 when none is usable, which is counted. netns is the client's
+ * namespace cookie: what ClientIP session affinity goes by, since the client's address is not yet chosen in
+ * connect(). `hash` is for Maglev, 0 for none. `avoid` is an endpoint that just failed: it is taken again
+ * only where there is no other.
+ *
+ * A global function, and its parts too: the verifier checks each once, wherever it is called. They take and
+ * give numbers only, as 5.10 wants it; the caller looks the endpoint up.
  */
-static __always_inline struct km_endpoint *km_pick_endpoint(__u64 cluster_id, __u64 netns, __u64 *endpoint_id)
+__noinline __u64 km_pick_endpoint(__u64 cluster_id, __u64 netns, __u32 hash, __u64 avoid)
 {
 	struct km_affinity_key affinity_key = {.cluster = cluster_id, .netns = netns};
-	struct km_cluster_stats *stats = NULL;
 	struct km_cluster *cluster = bpf_map_lookup_elem(&km_cluster, &cluster_id);
-	__u32 first, slots, policy, affinity_s, index, step;
-	struct km_endpoint *endpoint;
-	__u64 now = 0;
-	__u64 id;
+	__u32 first, slots, policy, affinity_s, hashed, index;
+	struct km_cluster_stats *stats = NULL;
+	__u64 id = 0;
 
 	if (!cluster)
-		return NULL;
+		return 0;
 	/* Read ahead of the lock, under which no map can be looked up; policy is read again under it. */
 	if (cluster->policy == KM_POLICY_ROUND_ROBIN)
 		stats = bpf_map_lookup_elem(&km_cluster_stats, &cluster_id);
@@ -129,6 +230,7 @@ static __always_inline struct km_endpoint *km_pick_endpoint(__u64 cluster_id, __
 	slots = cluster->slots;
 	policy = cluster->policy;
 	affinity_s = cluster->affinity_s;
+	hashed = cluster->hash;
 	index = 0;
 	if (stats && policy == KM_POLICY_ROUND_ROBIN && slots != 0) {
 		index = stats->next % slots;
@@ -140,57 +242,47 @@ static __always_inline struct km_endpoint *km_pick_endpoint(__u64 cluster_id, __
 
 	if (affinity_s) {
 		struct km_affinity *affinity = bpf_map_lookup_elem(&km_affinity, &affinity_key);
+		__u64 now = bpf_ktime_get_ns();
 
-		now = bpf_ktime_get_ns();
 		if (affinity && now - affinity->used_ns < (__u64)affinity_s * KM_NS_PER_S) {
 			id = affinity->endpoint;
-			endpoint = bpf_map_lookup_elem(&km_endpoint, &id);
-			if (endpoint && endpoint->usable && endpoint->cluster == cluster_id) {
+			if (id != avoid && km_endpoint_usable(id, cluster_id)) {
 				affinity->used_ns = now;
-				goto picked;
+				return id;
 			}
+			id = 0;
 		}
 	}
+	/* In connect() the client's address is that of its namespace, as far as anybody knows. */
+	if (policy == KM_POLICY_MAGLEV && !hash && hashed == KM_HASH_SOURCE && netns)
+		hash = km_hash_number(netns);
+	if (policy == KM_POLICY_LEAST_REQUEST)
+		id = km_less_busy(first, slots, cluster_id, avoid);
+	if (!id) {
+		bool drawn = policy != KM_POLICY_ROUND_ROBIN && !(policy == KM_POLICY_MAGLEV && hash);
 
-#pragma unroll
-	for (step = 0; step < KM_PICK_TRIES; step++) {
-		struct km_slot *slot;
-
-		if (policy == KM_POLICY_ROUND_ROBIN)
-			index = step == 0 ? index : (index + 1 < slots ? index + 1 : 0);
-		else
-			index = ((__u64)bpf_get_prandom_u32() * slots) >> 32;
-		policy = policy == KM_POLICY_ROUND_ROBIN ? KM_POLICY_ROUND_ROBIN : KM_POLICY_RANDOM;
-		id = first + index;
-		__u32 at = (__u32)id;
-
-		slot = bpf_map_lookup_elem(&km_slot, &at);
-		if (!slot)
-			continue;
-		id = slot->endpoint;
-		if (slot->threshold != 0xffffffff && bpf_get_prandom_u32() > slot->threshold)
-			id = slot->alias;
-		endpoint = bpf_map_lookup_elem(&km_endpoint, &id);
-		if (endpoint && endpoint->usable && endpoint->cluster == cluster_id)
-			goto found;
-		km_count(KM_COUNTER_ENDPOINT_RETRIED);
+		if (drawn)
+			index = km_random_below(slots);
+		else if (policy == KM_POLICY_MAGLEV)
+			index = hash % slots;
+		id = km_try_slots((__u64)first << 32 | slots, index, drawn, cluster_id, avoid);
 	}
-	goto refused;
-found:
+	if (!id && avoid && km_endpoint_usable(avoid, cluster_id))
+		id = avoid;
+	if (!id)
+		goto refused;
 	if (affinity_s) {
-		struct km_affinity affinity = {.endpoint = id, .used_ns = now};
+		struct km_affinity affinity = {.endpoint = id, .used_ns = bpf_ktime_get_ns()};
 
 		bpf_map_update_elem(&km_affinity, &affinity_key, &affinity, BPF_ANY);
 	}
-picked:
-	*endpoint_id = id;
-	return endpoint;
+	return id;
 refused:
 	stats = bpf_map_lookup_elem(&km_cluster_stats, &cluster_id);
 	if (stats)
 		__sync_fetch_and_add(&stats->refused, 1);
 	km_count(KM_COUNTER_REFUSED_NO_ENDPOINT);
-	return NULL;
+	return 0;
 }
 
 #endif

@@ -18,7 +18,7 @@ enum km_decided {
 };
 
 struct km_decision {
-	struct km_listening listening;
+	struct km_found_listener listening;
 	__u64 cluster;
 	__u32 action; /* unit in the table's blob */
 	__u32 edits;

@@ -8,14 +8,7 @@
 #include "km_config.h"
 #include "km_conn.h"
 #include "km_counters.h"
-
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__uint(max_entries, 524288);
-	__type(key, __u64);
-	__type(value, struct km_endpoint_stats);
-} km_endpoint_stats SEC(".maps");
+#include "km_endpoint_stats.h"
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);

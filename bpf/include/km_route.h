@@ -55,7 +55,7 @@ struct km_route_header {
 	__u32 host_start; /* automaton over the host; its output is 1 + a virtual host */
 	__u32 host_classes;
 	__u32 virtual_hosts; /* struct km_route_virtual_host[] */
-	__u32 pad;
+	__u32 source_count;  /* predicates over the source; 0: km_source is not looked at */
 };
 
 struct km_route_virtual_host {

@@ -8,9 +8,6 @@
  * where global functions take no pointers. Each of them looks the blob up anew. A table that is replaced
  * meanwhile shows by its generation, and the decision starts over: a request sees the old table or the new
  * one.
- *
- * A blob is the one value of an array map inside km_route_N, whose values all have one size; a table goes
- * to the smallest that holds it. KMALLOC_MAX_SIZE limits a value to 4 MiB below 5.15.
  */
 #ifndef KM_ROUTE_ENGINE_H
 #define KM_ROUTE_ENGINE_H
@@ -20,6 +17,8 @@
 #include <bpf/bpf_helpers.h>
 #include "km_http.h"
 #include "km_route.h"
+#include "km_route_tables.h"
+#include "km_source.h"
 
 /* Decisions that may go on at once on one CPU: sk_msg programs can be preempted by each other. */
 #define KM_ROUTE_SLOTS 4
@@ -55,6 +54,9 @@ struct km_route_scratch {
 	__u64 words;
 	__u32 summary;
 	__u32 unused;
+	/* Whose request it is: km_source says what it is to the table. 0: `request.source` says it already.
+	 */
+	__u64 workload;
 	/* The sets of each lookup. */
 	__u32 any[KM_ROUTE_MAX_LOOKUPS];
 	__u32 chosen[KM_ROUTE_MAX_LOOKUPS];
@@ -74,68 +76,6 @@ struct {
 	__type(key, __u32);
 	__type(value, struct km_route_scratch);
 } km_route_scratch SEC(".maps");
-
-/* clang-format off */
-#define KM_ROUTE_TABLES(bits, entries)                                                                       \
-	struct {                                                                                             \
-		__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);                                                    \
-		__uint(max_entries, entries);                                                                \
-		__type(key, __u32);                                                                          \
-		__array(values, struct {                                                                     \
-			__uint(type, BPF_MAP_TYPE_ARRAY);                                                    \
-			__uint(max_entries, 1);                                                              \
-			__uint(key_size, sizeof(__u32));                                                     \
-			__uint(value_size, 1 << bits);                                                       \
-		});                                                                                          \
-	} km_route_##bits SEC(".maps")
-/* clang-format on */
-
-KM_ROUTE_TABLES(14, 4096);
-KM_ROUTE_TABLES(16, 1024);
-KM_ROUTE_TABLES(18, 1024);
-KM_ROUTE_TABLES(20, 256);
-KM_ROUTE_TABLES(22, 64);
-
-/* A table's number: the size of its blob in bits, and its place in km_route_N. */
-#define KM_ROUTE_HANDLE(bits, index) ((bits) << 24 | (index))
-
-/* A blob that the verifier knows the size of: units up to `mask` can be read. */
-struct km_route_blob {
-	const __u64 *units;
-	__u64 mask;
-};
-
-#define KM_ROUTE_FIND(bits_)                                                                                 \
-	case bits_:                                                                                          \
-		inner = bpf_map_lookup_elem(&km_route_##bits_, &index);                                      \
-		if (!inner)                                                                                  \
-			return false;                                                                        \
-		blob->units = bpf_map_lookup_elem(inner, &zero);                                             \
-		blob->mask = (1 << (bits_ - 3)) - 1;                                                         \
-		break
-
-static __always_inline bool km_route_find(__u32 handle, struct km_route_blob *blob)
-{
-	__u32 index = handle & 0xffffff;
-	__u32 zero = 0;
-	void *inner;
-
-	switch (handle >> 24) {
-		KM_ROUTE_FIND(14);
-		KM_ROUTE_FIND(16);
-		KM_ROUTE_FIND(18);
-		KM_ROUTE_FIND(20);
-		KM_ROUTE_FIND(22);
-	default:
-		return false;
-	}
-	return blob->units;
-}
-
-static __always_inline __u64 km_route_unit(const struct km_route_blob *blob, __u64 unit)
-{
-	return blob->units[unit & blob->mask];
-}
 
 static __always_inline struct km_route_scratch *km_route_slot(__u32 slot)
 {
@@ -548,10 +488,13 @@ __noinline int km_route_attempt(__u32 slot, __u32 handle)
 		return 1;
 	*(__u64 *)scratch->generation = blob.units[1];
 	scratch->changed = 0;
+	/* unit 4 is virtual_hosts and source_count */
+	if (blob.units[4] >> 32 && scratch->workload)
+		km_source_bits(blob.units[1], scratch->workload, scratch->request.source);
 	first = blob.units[3];
 	scratch->state = first;
 	scratch->classes = first >> 32;
-	/* unit 2 is bytes and virtual_host_count, 3 host_start and host_classes, 4 virtual_hosts */
+	/* unit 2 is bytes and virtual_host_count, 3 host_start and host_classes */
 	km_route_text(scratch, scratch->request.host);
 	if (km_route_run(slot, handle) == KM_ROUTE_WALK_LOST)
 		return 0;

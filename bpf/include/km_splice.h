@@ -265,7 +265,7 @@ __noinline int km_connect_failed(struct __sk_buff *skb, __u32 index)
 	if (stats)
 		__sync_fetch_and_add(&stats->failed, 1);
 	if (retries) {
-		other = km_choose_endpoint(cluster, f->netns, 0, failed);
+		other = km_pick_endpoint(cluster, f->netns, 0, failed);
 		if (other && other != failed && !km_half_choose(f, &w->key, index, other, cluster)) {
 			half->retries = retries - 1;
 			half->state = KM_HALF_CONNECTING;

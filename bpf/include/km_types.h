@@ -327,6 +327,19 @@ struct km_request_event {
 	char path[KM_EVENT_PATH_MAX];
 };
 
+/* Of a route table (by its generation) and a workload that sends requests. */
+struct km_source_key {
+	__u64 generation;
+	__u64 workload;
+};
+
+/* Which of the table's predicates hold for the workload. Written in place (BPF_F_LOCK). */
+struct km_source {
+	struct bpf_spin_lock lock;
+	__u32 pad;
+	__u64 bits[4]; /* KM_ROUTE_SOURCES */
+};
+
 /* Switches that take effect at once. */
 struct km_config {
 	__u32 access_log; /* write km_event */

@@ -89,14 +89,6 @@ static __always_inline void km_wire_closing(const struct km_flow_key *key, const
 	entry->state = state;
 }
 
-/* Stand-in for the balancer's global function. */
-static __noinline __u64 km_choose_endpoint(__u64 cluster, __u64 netns, __u32 hash, __u64 exclude)
-{
-	__u64 id = 0;
-
-	return km_pick_endpoint(cluster, netns, &id) ? id : 0;
-}
-
 /* Gives a half an endpoint and a port of its own. */
 static __noinline int km_half_choose(struct km_flow *f, const struct km_flow_key *key, __u32 index, __u64 id,
 				     __u64 cluster_id)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
 /* Steps the route engine over a request that comes as a packet: 14 bytes that begin with the table's handle,
- * struct km_route_request, the head's bytes. */
+ * the id of the workload that sends, struct km_route_request, the head's bytes. */
+#include "../include/km_action.h"
 #include "../include/km_route_engine.h"
 
 #define KM_TEST_ETHERNET 14
@@ -14,6 +15,11 @@ struct km_test_blob_parts {
 	struct km_route_names names;
 	enum km_route_field field;
 	enum km_route_status status;
+	struct km_action action;
+	struct km_split split;
+	struct km_edit edit;
+	enum km_action_kind action_kind;
+	enum km_edit_kind edit_kind;
 };
 
 const volatile struct km_test_blob_parts km_test_parts = {};
@@ -36,6 +42,8 @@ int km_test_route(struct __sk_buff *skb)
 	__u64 length;
 
 	if (!scratch || km_test_parts.header.magic)
+		return -1;
+	if (bpf_skb_load_bytes(skb, 4, &scratch->workload, sizeof(scratch->workload)))
 		return -1;
 	if (bpf_skb_load_bytes(skb, KM_TEST_ETHERNET, &scratch->request, sizeof(scratch->request)))
 		return -1;

@@ -68,6 +68,14 @@ export const errorTable = {
     title: 'route table contradicts itself',
     fix: 'correct what the message names; the last good version stays',
   },
+  KM3014: {
+    title: 'a head of a request or answer cannot hold this',
+    fix: 'correct what the message names; the last good version stays in force',
+  },
+  KM3015: {
+    title: 'a load-balancing policy is not possible',
+    fix: 'correct what the message names; until then requests are spread at random',
+  },
   // KM4xxx: kernel
   KM4001: { title: 'libbpf is missing', fix: 'install libbpf 1.x, on Debian: apt-get install libbpf1' },
   KM4002: { title: 'An eBPF object file cannot be read', fix: 'run make build, or install Kmesh again' },

@@ -16,6 +16,9 @@ export const maxSequence = 4096;
 
 const always = 0xffffffff;
 
+/** Sizes of a Maglev table: primes, each about twice the one before. The first with 100 slots an endpoint is taken. */
+const maglevSizes = [251, 509, 1021, 2039, 4093, 8191, 16_381, 32_749, 65_537] as const;
+
 export interface Weighted {
   readonly id: bigint;
   /** 1 or more. */
@@ -25,6 +28,7 @@ export interface Weighted {
 export function slotsOf(endpoints: readonly Weighted[], policy: ClusterPolicy['balance']): Slot[] {
   const first = endpoints[0];
   if (first === undefined) return [];
+  if (policy === 'maglev' && endpoints.length > 1) return maglevTable(endpoints);
   if (endpoints.every((e) => e.weight === first.weight)) {
     return endpoints.map((e) => ({ endpoint: e.id, alias: e.id, threshold: always }));
   }
@@ -60,6 +64,37 @@ function aliasTable(endpoints: readonly Weighted[]): Slot[] {
   }
   large.forEach(full);
   return slots;
+}
+
+/**
+ * Maglev's table (Eisenbud et al. 2016, §3.4): each endpoint takes the next free slot of a permutation of its own in turn,
+ * so that its share is its weight's and few slots change when an endpoint comes or goes. A lighter endpoint misses turns.
+ */
+function maglevTable(endpoints: readonly Weighted[]): Slot[] {
+  const size = maglevSizes.find((s) => s >= 100 * endpoints.length) ?? 65_537;
+  const heaviest = endpoints.reduce((most, { weight }) => Math.max(most, weight), 1);
+  // By id: the same endpoints give the same table, in whatever order they were read.
+  const turns = [...endpoints]
+    .sort((a, b) => (a.id < b.id ? -1 : 1))
+    .map(({ id, weight }) => ({
+      id,
+      next: Number(id & 0xffffffffn) % size,
+      skip: (Number(id >> 32n) % (size - 1)) + 1,
+      share: weight / heaviest,
+      credit: 0,
+    }));
+  const table = new Array<bigint>(size).fill(0n);
+  for (let filled = 0; filled < size; ) {
+    for (const turn of turns) {
+      turn.credit += turn.share;
+      if (turn.credit < 1 || filled === size) continue;
+      turn.credit -= 1;
+      while (table[turn.next] !== 0n) turn.next = (turn.next + turn.skip) % size;
+      table[turn.next] = turn.id;
+      filled++;
+    }
+  }
+  return table.map((id) => ({ endpoint: id, alias: id, threshold: always }));
 }
 
 /** Smooth weighted round robin: each endpoint comes weight times a round, spread out as evenly as the weights allow. */

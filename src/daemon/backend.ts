@@ -73,7 +73,11 @@ function detached(plane: DataPlane): string[] {
 }
 
 function statusReport(d: DaemonParts, pending: readonly string[]): StatusReport {
-  const found = [...differences(tablesOf(d.plane.maps), d.controller.compiled()), ...d.enroller.differences()];
+  const found = [
+    ...differences(tablesOf(d.plane.maps), d.controller.compiled()),
+    ...d.controller.sourceDifferences(),
+    ...d.enroller.differences(),
+  ];
   const { counts } = d.controller;
   return {
     version: d.version,

@@ -4,11 +4,12 @@
  */
 import { KmError } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
-import { type CompiledService, compileService, workloadId } from '../compile/service.ts';
+import type { Source } from '../compile/http.ts';
+import { type CompiledService, compileService, type Refusal, RouteCompiler, workloadId } from '../compile/service.ts';
 import type { Enroller } from '../enrol/enroller.ts';
 import type { MeshBuilder } from '../model/mesh.ts';
 import type { ObjectChanges } from '../model/objects.ts';
-import type { MeshDelta } from '../model/types.ts';
+import type { MeshDelta, Problem } from '../model/types.ts';
 import type { Names } from '../probe/names.ts';
 import type { Publisher } from '../publish/publisher.ts';
 
@@ -30,6 +31,7 @@ const reapEveryMs = 250;
 
 export class Controller {
   readonly #parts: ControllerParts;
+  readonly #compiler = new RouteCompiler();
   #publisher: Publisher;
   #synced = false;
   #failure: string | null = null;
@@ -37,6 +39,8 @@ export class Controller {
   #reaper: NodeJS.Timeout | null = null;
   /** Set when the kernel's state is not known: the next run publishes everything. */
   #stale = true;
+  /** What could not be compiled, by service. */
+  readonly #refusals = new Map<string, readonly Refusal[]>();
   /** The last whole publish left records alone that it did not know. */
   #keptOthers = false;
 
@@ -60,6 +64,20 @@ export class Controller {
     if (this.#failure !== null) pending.push(this.#failure);
     if (!this.#synced) pending.push('the sources have not been read yet');
     return pending;
+  }
+
+  /** What the sources say and no kernel table can hold, such as a bad regular expression of a route. */
+  problems(): Problem[] {
+    return [...this.#refusals].flatMap(([key, refusals]) => {
+      const service = this.#parts.builder.mesh.services.get(key);
+      if (service === undefined) return [];
+      const { kind, namespace, name } = service;
+      return refusals.map(({ code, reason, origin, table }): Problem => {
+        const { file, line } = origin ?? service.origin;
+        const lastGoodInForce = table !== null && this.#publisher.hasRouteTable(table);
+        return { severity: 'error', code, kind, namespace, name, file, line, field: '', reason, lastGoodInForce };
+      });
+    });
   }
 
   /** Takes over a change of the sources. */
@@ -87,7 +105,12 @@ export class Controller {
 
   /** All services as the compiler has them now. */
   *compiled(): Generator<CompiledService> {
-    for (const service of this.#parts.builder.mesh.services.values()) yield compileService(service);
+    for (const service of this.#parts.builder.mesh.services.values()) yield compileService(service, this.#compiler);
+  }
+
+  /** What the kernel knows of the sources of requests otherwise than it should, one line each. */
+  sourceDifferences(): string[] {
+    return this.#publisher.sourceDifferences();
   }
 
   close(): void {
@@ -99,6 +122,8 @@ export class Controller {
     const { builder, names } = this.#parts;
     names.update(builder.mesh, delta);
     try {
+      // Ahead of the tables that ask for them.
+      if (delta.workloads.size > 0 || this.#stale) this.#publisher.publishSources(this.#sources());
       this.#publish(delta);
       if (delta.workloads.size > 0 || this.#stale) this.#publishAddresses();
       this.#enrol();
@@ -123,7 +148,10 @@ export class Controller {
     const { mesh } = this.#parts.builder;
     const compile = (key: string): CompiledService | null => {
       const service = mesh.services.get(key);
-      return service === undefined ? null : compileService(service);
+      const compiled = service === undefined ? null : compileService(service, this.#compiler);
+      if (compiled === null || compiled.refusals.length === 0) this.#refusals.delete(key);
+      else this.#refusals.set(key, compiled.refusals);
+      return compiled;
     };
     // What an earlier daemon left is the last good version of objects that this one has never read.
     const keepOthers = this.#parts.unreadable();
@@ -148,6 +176,12 @@ export class Controller {
       if (this.#refused.get(service) !== reason) this.#parts.log.error('service does not fit', { service, reason });
     }
     this.#refused = new Map(refused);
+  }
+
+  /** Workloads that may send requests, by id. */
+  #sources(): ReadonlyMap<bigint, Source> {
+    const enrolled = [...this.#parts.builder.mesh.workloads.values()].filter((w) => w.enrolled);
+    return new Map(enrolled.map((w) => [workloadId(w.uid), w]));
   }
 
   #publishAddresses(): void {

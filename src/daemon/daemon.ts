@@ -140,7 +140,7 @@ async function run(
     },
   });
   const problemLog = new ProblemLog(log.logger('source'));
-  const problems = (): readonly Problem[] => [...source.problems(), ...builder.problems()];
+  const problems = (): readonly Problem[] => [...source.problems(), ...builder.problems(), ...controller.problems()];
   const source = new FilesSource({
     directory: settings.config,
     onChange: (batch) => {

@@ -32,6 +32,12 @@ const balancingTables = [
   'km_slot',
   'km_endpoint',
   'km_endpoint_stats',
+  'km_source',
+  'km_route_14',
+  'km_route_16',
+  'km_route_18',
+  'km_route_20',
+  'km_route_22',
 ] as const;
 
 /** Programs that are attached to the cgroup, in the order that lets no reply come back to a hook that is not there. */
@@ -55,7 +61,7 @@ const requestSockets = 'km_sock';
 export const hookNames: readonly string[] = [...cgroupPrograms, requestProgram];
 
 /** Sockets and tables of routes have no values that user space could read. */
-const { km_netns_cookie: _, km_conn, km_event, km_sock, km_route_14, km_route_22, ...tableTypes } = mapTypes;
+const { km_netns_cookie: _, km_conn, km_event, km_request_event, km_sock, ...tableTypes } = mapTypes;
 type TableTypes = typeof tableTypes;
 export type Maps = {
   readonly [N in keyof TableTypes]: TableTypes[N] extends MapType<infer K, infer V> ? KernelMap<K, V> : never;

@@ -38,6 +38,12 @@ export const sizes: readonly Size[] = [
   { map: 'km_cluster', flag: '--max-clusters', entries: 131072, what: 'clusters (a service port and address family)' },
   { map: 'km_endpoint', flag: '--max-endpoints', entries: 524288, what: 'endpoints of all clusters' },
   { map: 'km_slot', flag: '--max-slots', entries: 1048576, what: 'slots: endpoints, and steps of weighted sequences' },
+  {
+    map: 'km_source',
+    flag: '--max-source-rows',
+    entries: 65536,
+    what: 'route tables with conditions on the source, times enrolled workloads',
+  },
   { map: 'km_enrolment', flag: '--max-enrolled', entries: 16384, what: 'enrolled network namespaces' },
   { map: 'km_workload_address', flag: '--max-workload-addresses', entries: 262144, what: 'addresses of workloads' },
   { map: 'km_traffic', flag: '--max-traffic', entries: 262144, what: 'pairs of workloads in the metrics' },

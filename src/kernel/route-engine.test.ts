@@ -6,12 +6,15 @@ import assert from 'node:assert/strict';
 import { readdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { generationOf } from '../compile/http.ts';
+import { recordLayouts } from '../compile/routes/action-records.ts';
 import { compileRoutes, type RouteBlob } from '../compile/routes/compile.ts';
 import { type Decider, fuzzRoutes } from '../compile/routes/fuzz.ts';
 import { type Interpreted, interpret } from '../compile/routes/interpret.ts';
 import * as layout from '../compile/routes/layout.ts';
 import type { Route, RouteRequest, RouteTable } from '../compile/routes/types.ts';
 import { readLayout } from './gen/btf.ts';
+import { kmSource, kmSourceKey } from './gen/layout.gen.ts';
 import { openLibbpf } from './libbpf.ts';
 import { rawMap } from './map.ts';
 import { loadObjects } from './object.ts';
@@ -31,7 +34,7 @@ function engineObject(): string {
   const root = join(import.meta.dirname, '../..');
   const object = join(root, 'build/bpf/test/route_engine.bpf.o');
   const made = statSync(object, { throwIfNoEntry: false })?.mtimeMs ?? 0;
-  const headers = readdirSync(join(root, 'bpf/include')).filter((name) => name.startsWith('km_route'));
+  const headers = readdirSync(join(root, 'bpf/include'));
   if (headers.some((name) => statSync(join(root, 'bpf/include', name)).mtimeMs > made)) rmSync(object, { force: true });
   return testObject('route_engine');
 }
@@ -80,12 +83,19 @@ class Engine implements Decider, Disposable {
     close(fd);
   }
 
-  decide(request: RouteRequest): Interpreted {
-    return this.run(encode(request, this.#sources), this.#handle).decision;
+  /** `workload` 0: the request's own sources count. */
+  decide(request: RouteRequest, workload = 0n): Interpreted {
+    return this.run(encode(request, this.#sources), this.#handle, workload).decision;
   }
 
-  run(packet: Uint8Array, handle: number) {
+  knows(generation: bigint, workload: bigint, bits: readonly bigint[]): void {
+    const rows = this.#loaded.maps.get('km_source')?.as({ key: kmSourceKey, value: kmSource });
+    assert.ok(rows?.set({ generation, workload }, { bits }));
+  }
+
+  run(packet: Uint8Array, handle: number, workload = 0n) {
     new DataView(packet.buffer).setUint32(0, handle, true);
+    new DataView(packet.buffer).setBigUint64(4, workload, true);
     const { packet: after, returnValue } = testRun(this.program('km_test_route'), packet);
     const view = new DataView(after.buffer, after.byteOffset + ethernet);
     const [virtualHost, route, action] = [4, 8, 12].map((at) => view.getUint32(at, true));
@@ -203,6 +213,7 @@ test("the compiler's numbers are those of the C types", { skip }, () => {
     hostStart: 'host_start',
     hostClasses: 'host_classes',
     virtualHosts: 'virtual_hosts',
+    sourceCount: 'source_count',
   });
   same('km_route_virtual_host', layout.virtualHost, {
     names: 'names',
@@ -227,6 +238,47 @@ test("the compiler's numbers are those of the C types", { skip }, () => {
     fields,
     Object.entries(layout.field).map(([name, value]) => [`KM_ROUTE_FIELD_${name.toUpperCase()}`, value]),
   );
+});
+
+test('the numbers of action records are those of the C types', { skip }, () => {
+  const { structs, enums } = readLayout(engineObject());
+  const { editKinds, ...records } = recordLayouts;
+  for (const [name, { size, ...places }] of Object.entries(records)) {
+    const struct = structs.get(name);
+    assert.ok(struct, name);
+    assert.equal(struct.size, size, name);
+    const snake = (field: string): string => field.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+    const theirs = new Map(struct.fields.map((field) => [field.name, field.offset]));
+    for (const [field, at] of Object.entries(places)) assert.equal(theirs.get(snake(field)), at, `${name}.${field}`);
+    assert.equal(theirs.size, Object.keys(places).length, `fields of ${name}`);
+  }
+  const values = enums.get('km_edit_kind')?.values.map(({ name, value }) => [name, Number(value)]);
+  assert.deepEqual(
+    values,
+    editKinds.map((kind, i) => [`KM_EDIT_${kind.toUpperCase()}`, i + 1]),
+  );
+});
+
+test('what a workload is to a table is found by its id', { skip }, () => {
+  using engine = new Engine();
+  // A virtual host looks at 64 things at most, a table tells 256 sources apart.
+  const hosts = [0, 1, 2, 3].map((host) => {
+    const own = Array.from({ length: 50 }, (_, i): Route => {
+      return { match: { sources: [`p${host * 50 + i}`] }, action: host * 50 + i };
+    });
+    return { name: `h${host}`, domains: [`h${host}`], routes: [...own, { match: {}, action: 777 }] };
+  });
+  const blob = compileRoutes({ name: 'test', virtualHosts: hosts });
+  engine.load(blob);
+  const generation = generationOf(blob.words);
+  const bit = (n: number) => [0, 1, 2, 3].map((word) => (n >> 6 === word ? 1n << BigInt(n & 63) : 0n));
+  for (const n of [0, 63, 64, 130, 199]) engine.knows(generation, BigInt(1000 + n), bit(n));
+  engine.knows(generation + 1n, 5n, bit(1));
+  const actionFor = (workload: bigint, host = 0) =>
+    engine.decide({ ...request, host: `h${host}` }, workload).route?.action;
+  for (const n of [0, 63, 64, 130, 199]) assert.equal(actionFor(BigInt(1000 + n), Math.floor(n / 50)), n);
+  assert.equal(actionFor(4n), 777, 'a workload that nothing is known of');
+  assert.equal(actionFor(5n), 777, 'known to another table only');
 });
 
 test('kernel, interpreter and model agree on random tables and requests', { skip }, () => {

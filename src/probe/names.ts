@@ -8,6 +8,8 @@ import type { Mesh, MeshDelta, Service, ServicePort, Workload } from '../model/t
 export interface ClusterName {
   readonly service: Service;
   readonly port: ServicePort;
+  /** Name of the subset; empty: all endpoints. */
+  readonly subset: string;
 }
 
 interface Entry<T> {
@@ -91,9 +93,11 @@ export class Names {
     const ids: bigint[] = [];
     for (const port of service.ports) {
       for (const family of [4, 6] as const) {
-        const id = clusterId(service, port, family);
-        this.#clusters.set(id, { value: { service, port }, removed: null });
-        ids.push(id);
+        for (const subset of ['', ...port.subsets.map(({ name }) => name)]) {
+          const id = clusterId(service, port, family, subset);
+          this.#clusters.set(id, { value: { service, port, subset }, removed: null });
+          ids.push(id);
+        }
       }
     }
     this.#byService.set(key, ids);

@@ -5,16 +5,17 @@ export type SizedTable = 'listener' | 'cluster' | 'endpoint' | 'slot';
 export type Capacity = Record<SizedTable, { used: number; readonly size: number }>;
 
 /** The daemon flag that sizes each table. */
-export const sizeFlags: Readonly<Record<SizedTable, string>> = {
+export const sizeFlags: Readonly<Record<SizedTable | 'source', string>> = {
   listener: '--max-listeners',
   cluster: '--max-clusters',
   endpoint: '--max-endpoints',
   slot: '--max-slots',
+  source: '--max-source-rows',
 };
 
 /** Takes the growth from the capacity and gives null, or gives the reason and takes nothing. */
 export function checkCapacity(capacity: Capacity, growth: Readonly<Record<SizedTable, number>>): string | null {
-  const tables = Object.keys(sizeFlags) as SizedTable[];
+  const tables = ['listener', 'cluster', 'endpoint', 'slot'] as const;
   const full = tables.find((t) => capacity[t].used + growth[t] > capacity[t].size);
   if (full !== undefined) {
     const { used, size } = capacity[full];

@@ -80,7 +80,7 @@ describe('publisher on real kernel maps', { skip: process.getuid?.() !== 0 && 'n
     for (const table of [kernel.tables.listener, kernel.tables.cluster, kernel.tables.clusterStats]) {
       assert.equal([...table.entries()].length, 0, table.name);
     }
-    assert.deepEqual(publisher.counts, { listeners: 0, clusters: 0, endpoints: 0, slots: 0 });
+    assert.deepEqual(publisher.counts, { listeners: 0, clusters: 0, endpoints: 0, slots: 0, routeTables: 0 });
   });
 
   test('what comes back within the grace period is not deleted by it', () => {

@@ -1,66 +1,52 @@
 /**
  * Brings the kernel's tables to what the compiler says, with as few writes as possible, and in an order in which every
- * connection sees the old state or the new: endpoints, then slots, then the cluster that switches to them, then the
- * listeners; removal the other way round and deletion only after a grace period ({@link Retired}).
+ * connection sees the old state or the new: endpoints, then slots, then the cluster that switches to them, then route
+ * tables, then the listeners; removal the other way round and deletion only after a grace period ({@link Retired}).
  *
  * The publisher keeps a mirror of what the kernel holds. A daemon that starts reads the mirror from the kernel and writes
  * only the difference.
  */
-import { addressFromWords, addressToWords } from '../base/address.ts';
+import { addressToWords } from '../base/address.ts';
+import type { Source } from '../compile/http.ts';
 import type { CompiledCluster, CompiledListener, CompiledService } from '../compile/service.ts';
-import type { KmCluster, KmEndpoint, KmListener, KmListenerKey } from '../kernel/gen/layout.gen.ts';
-import { kmPolicy } from '../kernel/gen/layout.gen.ts';
+import type { KmListener, KmListenerKey } from '../kernel/gen/layout.gen.ts';
+import { Addresses } from './addresses.ts';
 import { type Capacity, checkCapacity, sizeFlags } from './capacity.ts';
 import { listenerKey, listenerName } from './keys.ts';
+import { clusterRecord, listenerModes, Plan, settingsOf, zeroClusterStats, zeroEndpointStats } from './plan.ts';
 import { Retired } from './retired.ts';
+import { RouteTables } from './route-tables.ts';
 import { type Run, SlotSpace } from './slot-space.ts';
+import { SourceRows } from './source-rows.ts';
 import type { Tables } from './tables.ts';
 
 interface ClusterRecord {
   readonly run: Run;
   readonly digest: bigint;
-  readonly policy: number;
-  readonly affinitySeconds: number;
+  readonly settings: string;
   readonly endpoints: readonly bigint[];
 }
 
 interface Owned {
   readonly listeners: readonly string[];
   readonly clusters: readonly bigint[];
+  readonly tables: readonly string[];
 }
 
 export interface PublishResult {
   /** Records written and marked dead. */
   readonly written: number;
   readonly removed: number;
-  /** Services that did not fit, with the reason that names the setting. They keep what they had. */
+  /** Services that did not fit, or whose route tables did not, with the reason. They keep what they had of it. */
   readonly refused: ReadonlyMap<string, string>;
 }
 
 export const defaultGraceMs = 1000;
 
-const zeroEndpointStats = {
-  udpConnected: 0n,
-  closed: 0n,
-  failed: 0n,
-  sentBytes: 0n,
-  receivedBytes: 0n,
-  retransmits: 0n,
-  durationUs: 0n,
-  datagrams: 0n,
-  srttUs: 0,
-  active: 0,
-  requests: 0n,
-};
-const zeroClusterStats = { next: 0n, refused: 0n };
-
-const policyNumber = (c: CompiledCluster): number =>
-  c.policy === 'round-robin' ? kmPolicy.ROUND_ROBIN : kmPolicy.RANDOM;
-
 export class Publisher {
   readonly #tables: Tables;
   readonly #now: () => number;
-  readonly #listeners = new Map<string, { readonly key: KmListenerKey; readonly cluster: bigint }>();
+  readonly #listeners = new Map<string, { readonly key: KmListenerKey; readonly value: KmListener }>();
   readonly #clusters = new Map<bigint, ClusterRecord>();
   /** Usable endpoints and their workload. */
   readonly #endpoints = new Map<bigint, bigint>();
@@ -70,7 +56,8 @@ export class Publisher {
   readonly #retiredEndpoints: Retired<bigint>;
   readonly #retiredRuns: Retired<Run>;
   readonly #retiredKeys = new Map<string, KmListenerKey>();
-  readonly #addresses = new Map<string, bigint>();
+  readonly #addresses: Addresses;
+  readonly #routes: RouteTables;
   #space: SlotSpace;
 
   constructor(tables: Tables, options: { readonly graceMs?: number; readonly now: () => number }) {
@@ -82,15 +69,28 @@ export class Publisher {
     this.#retiredEndpoints = new Retired(grace);
     this.#retiredRuns = new Retired(grace);
     this.#space = new SlotSpace(tables.slot.maxEntries);
+    this.#addresses = new Addresses(tables.workloadAddress);
+    this.#routes = new RouteTables(tables.routes, new SourceRows(tables.source, grace), grace);
   }
 
-  get counts(): { listeners: number; clusters: number; endpoints: number; slots: number } {
+  get counts(): { listeners: number; clusters: number; endpoints: number; slots: number; routeTables: number } {
     return {
       listeners: this.#listeners.size,
       clusters: this.#clusters.size,
       endpoints: this.#endpoints.size,
       slots: this.#space.used,
+      routeTables: this.#routes.count,
     };
+  }
+
+  /** A route table of this name is in force, be it the wanted or the last good one. */
+  hasRouteTable(name: string): boolean {
+    return this.#routes.has(name);
+  }
+
+  /** What the kernel knows of sources otherwise than {@link publishSources} said, one line each. */
+  sourceDifferences(): string[] {
+    return this.#routes.sourceDifferences();
   }
 
   /** Reads what the kernel holds, from an earlier daemon or none. Call once, before the first publish. */
@@ -112,28 +112,24 @@ export class Publisher {
       const run = { first: c.first, length: c.slots };
       runs.push(run);
       const endpoints = byCluster.get(id) ?? [];
-      this.#clusters.set(id, {
-        run,
-        digest: c.digest,
-        policy: c.policy,
-        affinitySeconds: c.affinityS,
-        endpoints,
-      });
+      this.#clusters.set(id, { run, digest: c.digest, settings: settingsOf(c), endpoints });
       byCluster.delete(id);
     }
     for (const orphans of byCluster.values()) for (const id of orphans) this.#retireEndpoint(id, now);
     this.#space = new SlotSpace(this.#tables.slot.maxEntries, runs);
     for (const [key, listener] of this.#tables.listener.entries()) {
       const name = listenerName(key);
-      if (listener.cluster !== 0n) this.#listeners.set(name, { key, cluster: listener.cluster });
+      if (listener.cluster !== 0n) this.#listeners.set(name, { key, value: listener });
       else {
         this.#retiredListeners.add(name, now);
         this.#retiredKeys.set(name, key);
       }
     }
-    for (const [key, id] of this.#tables.workloadAddress.entries()) {
-      this.#addresses.set(addressFromWords(key.addr), id);
-    }
+    this.#addresses.adopt();
+    this.#routes.adopt(
+      [...this.#listeners].map(([name, { value }]) => [name, value.routes] as const),
+      now,
+    );
   }
 
   /**
@@ -143,21 +139,31 @@ export class Publisher {
   publishAll(services: ReadonlyMap<string, CompiledService>, keepOthers = false): PublishResult {
     const listeners = new Set<string>();
     const clusters = new Set<bigint>();
+    const tables = new Set<string>();
     for (const s of services.values()) {
       for (const l of s.listeners) listeners.add(l.name);
       for (const c of s.clusters) clusters.add(c.id);
+      for (const t of s.tables) tables.add(t.name);
     }
     // What nobody owns any more is given an owner that is then removed.
     this.#owned.clear();
     this.#owned.set('', {
       listeners: [...this.#listeners.keys()].filter((name) => !listeners.has(name)),
       clusters: [...this.#clusters.keys()].filter((id) => !clusters.has(id)),
+      tables: this.#routes.names().filter((name) => !tables.has(name)),
     });
-    return this.publish(keepOthers ? services : new Map<string, CompiledService | null>([...services, ['', null]]));
+    return this.#publish(
+      keepOthers ? services : new Map<string, CompiledService | null>([...services, ['', null]]),
+      !keepOthers,
+    );
   }
 
   /** Services that changed; null for one that is gone. The rest stays as it is. */
   publish(changes: ReadonlyMap<string, CompiledService | null>): PublishResult {
+    return this.#publish(changes, false);
+  }
+
+  #publish(changes: ReadonlyMap<string, CompiledService | null>, all: boolean): PublishResult {
     const now = this.#now();
     const refused = new Map<string, string>();
     const capacity = this.#capacity();
@@ -175,34 +181,42 @@ export class Publisher {
       const old = this.#owned.get(service);
       for (const name of old?.listeners ?? []) plan.listenersGone.add(name);
       for (const id of old?.clusters ?? []) plan.clustersGone.add(id);
+      for (const name of old?.tables ?? []) plan.tablesGone.add(name);
       this.#owned.delete(service);
     }
     for (const [service, compiled] of accepted) {
       if (compiled === null) continue;
       for (const c of compiled.clusters) this.#planCluster(plan, c, now);
-      for (const l of compiled.listeners) this.#planListener(plan, l);
+      const { handles, reasons } = this.#planTables(plan, compiled);
+      for (const l of compiled.listeners) this.#planListener(plan, l, handles.get(l.table ?? '') ?? 0);
+      if (reasons.length > 0) refused.set(service, reasons.join('; '));
       this.#owned.set(service, {
         listeners: compiled.listeners.map((l) => l.name),
         clusters: compiled.clusters.map((c) => c.id),
+        tables: compiled.tables.map((t) => t.name),
       });
     }
+    for (const name of plan.tablesGone) this.#routes.forget(name);
+    if (all) this.#routes.forgetUnclaimed();
     const written = this.#write(plan);
     const removed = this.#retire(plan, now);
     return { written, removed, refused };
   }
 
-  /** Address → workload id, for the metrics of connections that no listener matched. The whole of it. */
+  /**
+   * The enrolled workloads by id: what a route asks of the source of a request is known for these. The whole of it.
+   * Returns how many records were written.
+   */
+  publishSources(workloads: ReadonlyMap<bigint, Source>): number {
+    this.#routes.setWorkloads(workloads);
+    const written = this.#routes.write();
+    this.#routes.retire(this.#now());
+    return written;
+  }
+
+  /** Address → workload id. The whole of it. */
   publishAddresses(wanted: ReadonlyMap<string, bigint>): void {
-    const set = [...wanted].filter(([address, id]) => this.#addresses.get(address) !== id);
-    const gone = [...this.#addresses.keys()].filter((address) => !wanted.has(address));
-    const table = this.#tables.workloadAddress;
-    table.remove(gone.map((address) => ({ addr: addressToWords(address) })));
-    table.write(
-      set.map(([address, id]) => [{ addr: addressToWords(address) }, id] as const),
-      'any',
-    );
-    for (const address of gone) this.#addresses.delete(address);
-    for (const [address, id] of set) this.#addresses.set(address, id);
+    this.#addresses.publish(wanted);
   }
 
   /** Deletes what was retired long enough ago; says how many records, and whether more are waiting. */
@@ -219,10 +233,11 @@ export class Publisher {
     this.#tables.endpointStats.remove(endpoints);
     const runs = this.#retiredRuns.takeDue(now);
     for (const run of runs) this.#space.give(run);
+    const routes = this.#routes.reap(now);
     const retired = [this.#retiredListeners, this.#retiredClusters, this.#retiredEndpoints, this.#retiredRuns];
     return {
-      deleted: listeners.length + clusters.length + endpoints.length + runs.length,
-      waiting: retired.some(({ size }) => size > 0),
+      deleted: listeners.length + clusters.length + endpoints.length + runs.length + routes,
+      waiting: this.#routes.waiting || retired.some(({ size }) => size > 0),
     };
   }
 
@@ -246,7 +261,6 @@ export class Publisher {
     plan.clustersGone.delete(c.id);
     const old = this.#clusters.get(c.id);
     const { digest } = c;
-    const policy = policyNumber(c);
     for (const e of c.endpoints) {
       if (this.#endpoints.get(e.id) === e.workload) continue;
       const isNew = !this.#endpoints.has(e.id) && !this.#retiredEndpoints.has(e.id);
@@ -266,38 +280,43 @@ export class Publisher {
       run = fresh;
       for (const [i, s] of c.slots.entries()) plan.slots.push([fresh.first + i, s]);
       if (old !== undefined) this.#retiredRuns.add(old.run, now);
-    } else if (old !== undefined && old.policy === policy && old.affinitySeconds === c.affinitySeconds) {
+    }
+    const record = clusterRecord(c, run);
+    const settings = settingsOf(record);
+    if (fresh === undefined && old?.settings === settings) {
       this.#clusters.set(c.id, { ...old, endpoints: [...kept] });
       return;
     }
     if (old === undefined && !this.#retiredClusters.revive(c.id)) plan.clusterStats.push([c.id, zeroClusterStats]);
-    this.#clusters.set(c.id, { run, digest, policy, affinitySeconds: c.affinitySeconds, endpoints: [...kept] });
-    plan.clusters.push([
-      c.id,
-      {
-        first: run.first,
-        slots: run.length,
-        policy,
-        affinityS: c.affinitySeconds,
-        connectTimeoutMs: 0,
-        hash: 0,
-        hashNameLength: 0,
-        perConnection: 0,
-        hashName: '',
-        digest,
-      },
-    ]);
+    this.#clusters.set(c.id, { run, digest, settings, endpoints: [...kept] });
+    plan.clusters.push([c.id, record]);
   }
 
-  #planListener(plan: Plan, l: CompiledListener): void {
+  /** Numbers of a service's route tables, and why one is not the wanted one. */
+  #planTables(plan: Plan, compiled: CompiledService) {
+    const handles = new Map<string, number>();
+    const reasons: string[] = [];
+    for (const table of compiled.tables) {
+      plan.tablesGone.delete(table.name);
+      const listeners = compiled.listeners.filter((l) => l.table === table.name).map((l) => l.name);
+      const { handle, refusal } = this.#routes.plan(table, listeners);
+      handles.set(table.name, handle);
+      if (refusal !== null && !reasons.includes(refusal)) reasons.push(refusal);
+    }
+    return { handles, reasons };
+  }
+
+  #planListener(plan: Plan, l: CompiledListener, routes: number): void {
     const { name } = l;
     plan.listenersGone.delete(name);
-    if (this.#listeners.get(name)?.cluster === l.cluster) return;
+    const value = { cluster: l.cluster, mode: listenerModes[l.mode], routes };
+    const old = this.#listeners.get(name)?.value;
+    if (old?.cluster === value.cluster && old.mode === value.mode && old.routes === routes) return;
     const key = listenerKey(l);
     this.#retiredListeners.revive(name);
     this.#retiredKeys.delete(name);
-    this.#listeners.set(name, { key, cluster: l.cluster });
-    plan.listeners.push([key, { cluster: l.cluster, mode: 0, routes: 0 }]);
+    this.#listeners.set(name, { key, value });
+    plan.listeners.push([key, value]);
   }
 
   #write(plan: Plan): number {
@@ -307,8 +326,9 @@ export class Publisher {
     t.slot.write(plan.slots, 'any');
     t.clusterStats.write(plan.clusterStats, 'any');
     t.cluster.write(plan.clusters, 'in-place');
+    const routes = this.#routes.write();
     t.listener.write(plan.listeners, 'in-place');
-    return plan.endpoints.length + plan.slots.length + plan.clusters.length + plan.listeners.length;
+    return plan.endpoints.length + plan.slots.length + plan.clusters.length + routes + plan.listeners.length;
   }
 
   #retire(plan: Plan, now: number): number {
@@ -322,6 +342,7 @@ export class Publisher {
       this.#retiredKeys.set(name, listener.key);
     }
     this.#tables.listener.write(dead, 'in-place');
+    const tables = this.#routes.retire(now);
     for (const id of plan.clustersGone) {
       const cluster = this.#clusters.get(id);
       if (cluster === undefined) continue;
@@ -331,7 +352,7 @@ export class Publisher {
       plan.endpointsGone.push(...cluster.endpoints);
     }
     for (const id of plan.endpointsGone) this.#retireEndpoint(id, now);
-    return dead.length + plan.clustersGone.size + plan.endpointsGone.length;
+    return dead.length + tables + plan.clustersGone.size + plan.endpointsGone.length;
   }
 
   /** Session affinity and slots in flight look at `usable`, so the record stays readable until the grace is over. */
@@ -369,19 +390,4 @@ export class Publisher {
     const listeners = names.filter((n) => !owned.has(n) && !this.#listeners.has(n) && !this.#retiredListeners.has(n));
     return { listener: listeners.length, cluster: clusters, endpoint: endpoints, slot: slots };
   }
-}
-
-/** The writes of one publish, in the order in which {@link Publisher} makes them. */
-class Plan {
-  /** Slots taken for a cluster whose slots are new. */
-  readonly runs = new Map<bigint, Run>();
-  readonly endpoints: (readonly [bigint, KmEndpoint])[] = [];
-  readonly endpointStats: (readonly [bigint, typeof zeroEndpointStats])[] = [];
-  readonly slots: (readonly [number, { endpoint: bigint; alias: bigint; threshold: number }])[] = [];
-  readonly clusters: (readonly [bigint, KmCluster])[] = [];
-  readonly clusterStats: (readonly [bigint, typeof zeroClusterStats])[] = [];
-  readonly listeners: (readonly [KmListenerKey, KmListener])[] = [];
-  readonly listenersGone = new Set<string>();
-  readonly clustersGone = new Set<bigint>();
-  readonly endpointsGone: bigint[] = [];
 }

@@ -9,8 +9,11 @@ import type {
   KmListener,
   KmListenerKey,
   KmSlot,
+  KmSource,
+  KmSourceKey,
 } from '../kernel/gen/layout.gen.ts';
 import { type KernelMap, update } from '../kernel/map.ts';
+import { type RouteMaps, type RouteStore, routeStoreOf } from './route-store.ts';
 
 /** How a batch treats keys that are there: `any` replaces them, `in-place` writes under their lock. */
 export type WriteMode = 'any' | 'in-place';
@@ -33,10 +36,12 @@ export interface Tables {
   readonly endpoint: Table<bigint, KmEndpoint>;
   readonly endpointStats: Table<bigint, KmEndpointStats>;
   readonly workloadAddress: Table<KmAddressKey, bigint>;
+  readonly source: Table<KmSourceKey, KmSource>;
+  readonly routes: RouteStore;
 }
 
 /** The typed maps that tables are made of; {@link typedMaps} gives them. */
-export interface TableMaps {
+export interface TableMaps extends RouteMaps {
   readonly km_listener: KernelMap<KmListenerKey, KmListener>;
   readonly km_cluster: KernelMap<bigint, KmCluster>;
   readonly km_cluster_stats: KernelMap<bigint, KmClusterStats>;
@@ -44,6 +49,7 @@ export interface TableMaps {
   readonly km_endpoint: KernelMap<bigint, KmEndpoint>;
   readonly km_endpoint_stats: KernelMap<bigint, KmEndpointStats>;
   readonly km_workload_address: KernelMap<KmAddressKey, bigint>;
+  readonly km_source: KernelMap<KmSourceKey, KmSource>;
 }
 
 export function tablesOf(maps: TableMaps): Tables {
@@ -55,6 +61,8 @@ export function tablesOf(maps: TableMaps): Tables {
     endpoint: tableOf(maps.km_endpoint),
     endpointStats: tableOf(maps.km_endpoint_stats),
     workloadAddress: tableOf(maps.km_workload_address),
+    source: tableOf(maps.km_source),
+    routes: routeStoreOf(maps),
   };
 }
 

@@ -7,7 +7,7 @@ import { openLibbpf } from '../kernel/libbpf.ts';
 import { typedMaps } from '../kernel/map.ts';
 import { loadObjects } from '../kernel/object.ts';
 import type { ClusterPolicy } from '../model/http.ts';
-import type { Endpoint, Service } from '../model/types.ts';
+import type { Endpoint, Service, ServicePort } from '../model/types.ts';
 import { type Tables, tablesOf } from './tables.ts';
 
 export interface TestTables {
@@ -16,14 +16,23 @@ export interface TestTables {
 }
 
 export function realTables(entries = 1000): TestTables {
-  const names = ['km_listener', 'km_cluster', 'km_cluster_stats', 'km_slot', 'km_endpoint', 'km_endpoint_stats'];
+  const names = [
+    'km_listener',
+    'km_cluster',
+    'km_cluster_stats',
+    'km_slot',
+    'km_endpoint',
+    'km_endpoint_stats',
+    'km_source',
+  ];
   const build = join(import.meta.dirname, '..', '..', 'build', 'bpf');
   const loaded = loadObjects(openLibbpf(), {
-    objects: [join(build, 'sock_addr.bpf.o')],
+    objects: ['sock_addr', 'request'].map((name) => join(build, `${name}.bpf.o`)),
     maxEntries: Object.fromEntries(names.map((name) => [name, entries])),
   });
   const { km_listener, km_cluster, km_cluster_stats, km_slot, km_endpoint, km_endpoint_stats, km_workload_address } =
     mapTypes;
+  const { km_source, km_route_14, km_route_16, km_route_18, km_route_20, km_route_22 } = mapTypes;
   const maps = typedMaps(loaded.maps, {
     km_listener,
     km_cluster,
@@ -32,6 +41,12 @@ export function realTables(entries = 1000): TestTables {
     km_endpoint,
     km_endpoint_stats,
     km_workload_address,
+    km_source,
+    km_route_14,
+    km_route_16,
+    km_route_18,
+    km_route_20,
+    km_route_22,
   });
   return { tables: tablesOf(maps), close: () => loaded.close() };
 }
@@ -43,6 +58,7 @@ export function service(
     readonly endpoints: readonly (Partial<Endpoint> & { readonly address: string })[];
     readonly policy?: ClusterPolicy['balance'];
     readonly affinitySeconds?: number;
+    readonly port?: Partial<ServicePort>;
   },
 ): Service {
   return {
@@ -62,6 +78,7 @@ export function service(
         policy: { balance: options.policy ?? 'random', perConnection: false, connectTimeoutMs: 0 },
         mode: 'tcp',
         subsets: [],
+        ...options.port,
       },
     ],
     affinitySeconds: options.affinitySeconds ?? 0,

@@ -3,35 +3,56 @@
  * reads, not the publisher's mirror, so a record that someone else changed is found.
  */
 import { addressFromWords, hostPort } from '../base/address.ts';
-import type { CompiledCluster, CompiledService } from '../compile/service.ts';
-import { kmPolicy } from '../kernel/gen/layout.gen.ts';
+import type { CompiledCluster, CompiledListener, CompiledService, CompiledTable } from '../compile/service.ts';
 import { listenerName } from './keys.ts';
+import { clusterRecord, listenerModes, settingsOf } from './plan.ts';
+import { generationAt } from './route-store.ts';
 import type { Tables } from './tables.ts';
 
 /** One line a difference, at most `limit` of them; empty when the kernel holds exactly this. */
 export function differences(tables: Tables, services: Iterable<CompiledService>, limit = 20): string[] {
   const found: string[] = [];
-  const listeners = new Map<string, bigint>();
+  const listeners = new Map<string, CompiledListener>();
+  const routes = new Map<string, CompiledTable>();
   const clusters = new Map<bigint, CompiledCluster>();
   for (const s of services) {
-    for (const l of s.listeners) listeners.set(l.name, l.cluster);
+    for (const l of s.listeners) listeners.set(l.name, l);
+    for (const t of s.tables) routes.set(t.name, t);
     for (const c of s.clusters) clusters.set(c.id, c);
   }
-  checkListeners(tables, listeners, found);
+  checkListeners(tables, listeners, routes, found);
   checkClusters(tables, clusters, found);
   checkEndpoints(tables, clusters, found);
   return found.slice(0, limit);
 }
 
-function checkListeners(tables: Tables, wanted: ReadonlyMap<string, bigint>, found: string[]): void {
+function checkListeners(
+  tables: Tables,
+  wanted: ReadonlyMap<string, CompiledListener>,
+  routes: ReadonlyMap<string, CompiledTable>,
+  found: string[],
+): void {
   const seen = new Set<string>();
-  for (const [key, listener] of tables.listener.entries()) {
-    if (listener.cluster === 0n) continue;
+  const generations = new Map<number, bigint | null>();
+  for (const [key, record] of tables.listener.entries()) {
+    if (record.cluster === 0n) continue;
     const name = listenerName(key);
     seen.add(name);
-    const cluster = wanted.get(name);
-    if (cluster === undefined) found.push(`listener ${name} is in the kernel and in no source`);
-    else if (cluster !== listener.cluster) found.push(`listener ${name} leads to another cluster`);
+    const listener = wanted.get(name);
+    if (listener === undefined) {
+      found.push(`listener ${name} is in the kernel and in no source`);
+      continue;
+    }
+    if (record.cluster !== listener.cluster) found.push(`listener ${name} leads to another cluster`);
+    if (record.mode !== listenerModes[listener.mode]) found.push(`listener ${name} has another mode`);
+    const table = listener.table === null ? undefined : routes.get(listener.table);
+    if (table === undefined && record.routes !== 0) found.push(`listener ${name} has a route table`);
+    // Of a refused table the last good one is in force, if there was one.
+    if (!table?.routes) continue;
+    const generation = generations.get(record.routes) ?? generationAt(tables.routes, record.routes);
+    generations.set(record.routes, generation);
+    if (record.routes === 0) found.push(`listener ${name} has no route table`);
+    else if (generation !== table.routes.generation) found.push(`listener ${name} has another route table`);
   }
   for (const name of wanted.keys()) if (!seen.has(name)) found.push(`listener ${name} is not in the kernel`);
 }
@@ -43,8 +64,8 @@ function checkClusters(tables: Tables, wanted: ReadonlyMap<bigint, CompiledClust
       found.push(`cluster ${id} is not in the kernel`);
       continue;
     }
-    const policy = c.policy === 'round-robin' ? kmPolicy.ROUND_ROBIN : kmPolicy.RANDOM;
-    if (record.policy !== policy || record.affinityS !== c.affinitySeconds) found.push(`cluster ${id}: other policy`);
+    const expected = clusterRecord(c, { first: record.first, length: record.slots });
+    if (settingsOf(record) !== settingsOf(expected)) found.push(`cluster ${id}: other policy`);
     if (tables.clusterStats.get(id) === undefined) found.push(`cluster ${id}: no counters`);
     if (record.slots !== c.slots.length || !sameSlots(tables, record.first, c))
       found.push(`cluster ${id}: other slots`);

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { KmError } from '../../base/errors.ts';
+import { type ActionRecord, encodeAction } from './action-records.ts';
 import type { Dfa } from './dfa.ts';
 import { hostDfa } from './hosts.ts';
 import * as layout from './layout.ts';
@@ -7,7 +8,7 @@ import { limit } from './layout.ts';
 import type { Lookup } from './lookups.ts';
 import { Packer } from './pack.ts';
 import { encodeSet, type RouteSet } from './route-sets.ts';
-import type { RouteMatch, RouteTable } from './types.ts';
+import type { Route, RouteMatch, RouteTable } from './types.ts';
 import { type HostPlan, planVirtualHost } from './virtual-host.ts';
 
 /** A route table as the kernel and the interpreter read it. */
@@ -45,7 +46,7 @@ export function compileRoutes(table: RouteTable, options: CompileOptions = {}): 
     const key = shapeOf(matches);
     const plan = plans.get(key) ?? planVirtualHost(matches, `route table ${table.name}, virtual host ${name}`);
     plans.set(key, plan);
-    return { plan, actions: Uint32Array.from(routes, ({ action }) => action) };
+    return { plan, name, routes };
   });
   return { words: writer.write(hostDfa(table), hosts), sources };
 }
@@ -56,7 +57,8 @@ function shapeOf(matches: readonly RouteMatch[]): string {
 
 interface PlannedHost {
   readonly plan: HostPlan;
-  readonly actions: Uint32Array;
+  readonly name: string;
+  readonly routes: readonly Route[];
 }
 
 /** Appends sections; what is equal is stored once. */
@@ -88,6 +90,7 @@ class BlobWriter {
     this.#set(0, header.version, layout.routeVersion);
     this.#set(0, header.virtualHostCount, virtualHosts.length);
     this.#set(0, header.virtualHosts, table);
+    this.#set(0, header.sourceCount, this.#sources.length);
     this.#automaton(hosts, header.hostStart, header.hostClasses, (output) => output);
     virtualHosts.forEach((host, index) => {
       this.#host(table * 2 + index * layout.virtualHost.words, host);
@@ -96,7 +99,7 @@ class BlobWriter {
     return this.#finish();
   }
 
-  #host(at: number, { plan, actions }: PlannedHost): void {
+  #host(at: number, { plan, name, routes }: PlannedHost): void {
     const { virtualHost } = layout;
     const names = this.#names.get(plan) ?? this.#headerNames(plan);
     const lookups = this.#lookups.get(plan) ?? this.#planLookups(plan);
@@ -104,11 +107,25 @@ class BlobWriter {
     this.#lookups.set(plan, lookups);
     this.#words[at + virtualHost.names] = names;
     this.#words[at + virtualHost.lookups] = lookups;
-    const placed = this.#shared(actions);
+    const placed = this.#shared(this.#actions(name, routes));
     this.#words[at + virtualHost.actions] = placed;
     this.#words[at + virtualHost.lookupCount] = plan.lookups.length;
     this.#words[at + virtualHost.summaryWords] = plan.summary;
     this.#words[at + virtualHost.routeCount] = plan.routes;
+  }
+
+  /** Numbers of the routes' actions; records are written first. */
+  #actions(host: string, routes: readonly Route[]): Uint32Array {
+    const units = new Map<ActionRecord, number>();
+    return Uint32Array.from(routes, ({ action, name = '' }, i) => {
+      if (typeof action === 'number') return action;
+      const known = units.get(action);
+      if (known !== undefined) return known;
+      const where = `${this.#where}, virtual host ${host}, route ${name === '' ? i : name}`;
+      const unit = encodeAction(action, (words) => this.#shared(words), where);
+      units.set(action, unit);
+      return unit;
+    });
   }
 
   #headerNames({ headerDfa, headers }: HostPlan): number {
@@ -170,7 +187,8 @@ class BlobWriter {
     const words = this.#words.slice(0, this.#end * 2);
     words[header.bytes] = words.byteLength;
     // Equal contents decide equally, so their digest can stand for the moment at which a table was made.
-    const digest = createHash('sha256').update(words).digest();
+    // What a source's bit means is not in the blob, but belongs to it.
+    const digest = createHash('sha256').update(words).update(JSON.stringify(this.#sources)).digest();
     words[header.generationLow] = digest.readUInt32LE(0);
     words[header.generationHigh] = digest.readUInt32LE(4);
     return words;

@@ -1,8 +1,9 @@
 import { isDeepStrictEqual } from 'node:util';
 import { KmError } from '../../base/errors.ts';
+import { decodeAction } from './action-records.ts';
 import { compileRoutes, type RouteBlob } from './compile.ts';
 import { type Interpreted, interpret } from './interpret.ts';
-import { matchNaively } from './naive.ts';
+import { type Matched, matchNaively } from './naive.ts';
 import { RandomRoutes } from './random.ts';
 import type { RouteRequest, RouteTable } from './types.ts';
 
@@ -49,12 +50,24 @@ export function fuzzRoutes(options: FuzzOptions): FuzzResult {
       const request = random.request();
       const expected = matchNaively(table, request);
       if (expected.route !== null) routed++;
-      for (const got of [interpret(blob, request), ...deciders.map((decider) => decider.decide(request))]) {
-        if (!isDeepStrictEqual(got, expected)) throw new Error(describe(tableSeed, table, request, expected, got));
+      const read = interpret(blob, request);
+      const meant = withRecord(blob, table, read);
+      if (!isDeepStrictEqual(meant, expected)) throw new Error(describe(tableSeed, table, request, expected, meant));
+      for (const decider of deciders) {
+        const got = decider.decide(request);
+        if (!isDeepStrictEqual(got, read)) throw new Error(describe(tableSeed, table, request, read, got));
       }
     }
   }
   return { cases: done, routed, refused };
+}
+
+/** With the record in place of its unit, where the table has one. */
+function withRecord(blob: RouteBlob, table: RouteTable, { virtualHost, route }: Interpreted): Matched {
+  if (route === null) return { virtualHost, route };
+  const { action } = table.virtualHosts[route.virtualHost]?.routes[route.route] ?? {};
+  if (typeof action === 'number') return { virtualHost, route };
+  return { virtualHost, route: { ...route, action: decodeAction(blob.words, route.action) } };
 }
 
 function compiled(table: RouteTable): RouteBlob | null {
@@ -66,13 +79,7 @@ function compiled(table: RouteTable): RouteBlob | null {
   }
 }
 
-function describe(
-  seed: number,
-  table: RouteTable,
-  request: RouteRequest,
-  expected: Interpreted,
-  got: Interpreted,
-): string {
+function describe(seed: number, table: RouteTable, request: RouteRequest, expected: Matched, got: Matched): string {
   const text = (value: unknown): string =>
     JSON.stringify(value, (_, v: unknown) => (typeof v === 'bigint' ? `${v}n` : v instanceof Set ? [...v] : v));
   return `table seed ${seed}: ${text(request)} goes to ${text(got)}, not ${text(expected)}, in ${text(table)}`;

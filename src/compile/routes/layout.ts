@@ -21,6 +21,7 @@ export const header = {
   hostStart: 6,
   hostClasses: 7,
   virtualHosts: 8,
+  sourceCount: 9,
 } as const;
 
 /** struct km_route_virtual_host */

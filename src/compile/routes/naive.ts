@@ -1,11 +1,29 @@
-import type { Interpreted } from './interpret.ts';
-import type { HeaderMatch, PathMatch, QueryMatch, RouteMatch, RouteRequest, RouteTable, TextMatch } from './types.ts';
+import type {
+  HeaderMatch,
+  PathMatch,
+  QueryMatch,
+  Route,
+  RouteMatch,
+  RouteRequest,
+  RouteTable,
+  TextMatch,
+} from './types.ts';
+
+/** As the interpreter says it, but with the action that the table has. */
+export interface Matched {
+  readonly virtualHost: number | null;
+  readonly route: {
+    readonly virtualHost: number;
+    readonly route: number;
+    readonly action: Route['action'];
+  } | null;
+}
 
 /**
  * Decides a request straight from the model, one route after the other: what the compiled form is compared with.
  * Regular expressions go to JavaScript's engine, so only what it reads as RE2 does may be given.
  */
-export function matchNaively(table: RouteTable, request: RouteRequest): Interpreted {
+export function matchNaively(table: RouteTable, request: RouteRequest): Matched {
   const virtualHost = findHost(table, request.host.toLowerCase());
   if (virtualHost === null) return { virtualHost, route: null };
   const routes = table.virtualHosts[virtualHost]?.routes ?? [];

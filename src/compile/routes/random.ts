@@ -1,3 +1,4 @@
+import type { ActionRecord, Edit } from './action-records.ts';
 import type {
   HeaderMatch,
   PathMatch,
@@ -66,7 +67,32 @@ export class RandomRoutes {
   }
 
   #route(): Route {
-    return { match: this.#match(), action: this.below(2 ** 32) };
+    return { match: this.#match(), action: this.#chance(50) ? this.below(2 ** 32) : this.#action() };
+  }
+
+  #action(): ActionRecord {
+    const abort = this.#chance(20) ? { abort: { status: 503, share: 1 + this.below(1_000_000) } } : {};
+    const kind = this.#pick(['forward', 'forward', 'redirect', 'reply'] as const);
+    if (kind === 'redirect') return { kind, status: 301, edits: this.#edits(), ...abort };
+    if (kind === 'reply') return { kind, status: 200 + this.below(400), fields: '', body: this.text(), ...abort };
+    const splits = this.#many(3, () => ({
+      cluster: BigInt(this.below(2 ** 32)) << 20n,
+      weight: 1 + this.below(1000),
+      edits: this.#edits(),
+    }));
+    return { kind, retries: this.below(4), splits, ...abort };
+  }
+
+  #edits(): Edit[] {
+    return this.#many(3, (): Edit => {
+      const kind = this.#pick(['remove', 'set', 'add', 'host', 'path', 'prefix', 'segments', 'query'] as const);
+      if (kind === 'query') return { kind };
+      if (kind === 'remove') return { kind, name: this.#headerName() };
+      if (kind === 'add') return { kind, line: `x: ${this.text()}\r\n` };
+      if (kind === 'set') return { kind, name: 'x-user', line: `X-User: ${this.text()}\r\n` };
+      if (kind === 'prefix' || kind === 'segments') return { kind, bytes: this.below(100), text: this.path() };
+      return { kind, text: this.text() };
+    });
   }
 
   #match(): RouteMatch {

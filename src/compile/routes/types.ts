@@ -4,6 +4,7 @@
  */
 
 import type { HeaderMatch, PathMatch, QueryMatch, TextMatch, ValueMatch } from '../../model/route-match.ts';
+import type { ActionRecord } from './action-records.ts';
 
 export type { HeaderMatch, PathMatch, QueryMatch, TextMatch, ValueMatch };
 
@@ -22,8 +23,10 @@ export interface RouteMatch {
 
 export interface Route {
   readonly match: RouteMatch;
-  /** What to do, as a number that only the caller understands; 32 bits. */
-  readonly action: number;
+  /** What to do: a record that the blob is to hold, or 32 bits that only the caller understands. */
+  readonly action: ActionRecord | number;
+  /** For messages. */
+  readonly name?: string;
 }
 
 export interface VirtualHost {
@@ -56,7 +59,7 @@ export interface RouteRequest {
   readonly sources: ReadonlySet<string>;
 }
 
-/** Indices into the table, and the action of the route. */
+/** Indices into the table, and the route's action: its number, or the unit of its record. */
 export interface RouteDecision {
   readonly virtualHost: number;
   readonly route: number;

@@ -3,7 +3,9 @@ import { array, be16, be32, bytes, chars, s32, u32, u64 } from '../codec.ts';
 import type { Codec } from '../codec.ts';
 
 /** Changes whenever an object of another layout could not share this one's maps. */
-export const schema = '9fb43f5ca7e9';
+export const schema = 'e1ddb4a49784';
+
+// km_phrase is the kernel side's own: a union without a name.
 
 const nothing = bytes(0);
 const be32x4 = array(be32, 4);
@@ -56,6 +58,21 @@ export const kmDirection = {
   INBOUND: 1,
 } as const;
 export type KmDirection = (typeof kmDirection)[keyof typeof kmDirection];
+
+export const kmHash = {
+  NONE: 0,
+  SOURCE: 1,
+  HEADER: 2,
+  COOKIE: 3,
+} as const;
+export type KmHash = (typeof kmHash)[keyof typeof kmHash];
+
+export const kmListenerMode = {
+  TCP: 0,
+  HTTP: 1,
+  DETECT: 2,
+} as const;
+export type KmListenerMode = (typeof kmListenerMode)[keyof typeof kmListenerMode];
 
 export const kmPolicy = {
   RANDOM: 0,
@@ -306,7 +323,7 @@ export const kmConn: Codec<KmConn> = {
 };
 
 export interface KmDecision {
-  readonly listening: KmListening;
+  readonly listening: KmFoundListener;
   readonly cluster: bigint;
   readonly action: number;
   readonly edits: number;
@@ -322,7 +339,7 @@ export interface KmDecision {
 export const kmDecision: Codec<KmDecision> = {
   size: 48,
   encode(value, view, offset) {
-    kmListening.encode(value.listening, view, offset);
+    kmFoundListener.encode(value.listening, view, offset);
     view.setBigUint64(offset + 16, value.cluster, true);
     view.setUint32(offset + 24, value.action, true);
     view.setUint32(offset + 28, value.edits, true);
@@ -337,7 +354,7 @@ export const kmDecision: Codec<KmDecision> = {
   },
   decode(view, offset) {
     return {
-      listening: kmListening.decode(view, offset),
+      listening: kmFoundListener.decode(view, offset),
       cluster: view.getBigUint64(offset + 16, true),
       action: view.getUint32(offset + 24, true),
       edits: view.getUint32(offset + 28, true),
@@ -361,6 +378,7 @@ export interface KmEditPlan {
   readonly port: number;
   readonly stripQuery: number;
   readonly hostHeader: number;
+  readonly count: number;
 }
 
 export const kmEditPlan: Codec<KmEditPlan> = {
@@ -374,7 +392,7 @@ export const kmEditPlan: Codec<KmEditPlan> = {
     view.setUint32(offset + 32, value.port, true);
     view.setUint32(offset + 36, value.stripQuery, true);
     view.setUint32(offset + 40, value.hostHeader, true);
-    view.setUint32(offset + 44, 0);
+    view.setUint32(offset + 44, value.count, true);
   },
   decode(view, offset) {
     return {
@@ -386,6 +404,7 @@ export const kmEditPlan: Codec<KmEditPlan> = {
       port: view.getUint32(offset + 32, true),
       stripQuery: view.getUint32(offset + 36, true),
       hostHeader: view.getUint32(offset + 40, true),
+      count: view.getUint32(offset + 44, true),
     };
   },
 };
@@ -769,6 +788,28 @@ export const kmFlowKey: Codec<KmFlowKey> = {
   },
 };
 
+export interface KmFoundListener {
+  readonly cluster: bigint;
+  readonly mode: number;
+  readonly routes: number;
+}
+
+export const kmFoundListener: Codec<KmFoundListener> = {
+  size: 16,
+  encode(value, view, offset) {
+    view.setBigUint64(offset, value.cluster, true);
+    view.setUint32(offset + 8, value.mode, true);
+    view.setUint32(offset + 12, value.routes, true);
+  },
+  decode(view, offset) {
+    return {
+      cluster: view.getBigUint64(offset, true),
+      mode: view.getUint32(offset + 8, true),
+      routes: view.getUint32(offset + 12, true),
+    };
+  },
+};
+
 export interface KmHalf {
   readonly addr: readonly number[];
   readonly port: number;
@@ -980,28 +1021,6 @@ export const kmListenerKey: Codec<KmListenerKey> = {
       addr: be32x4.decode(view, offset),
       port: view.getUint16(offset + 16, false),
       protocol: view.getUint8(offset + 18),
-    };
-  },
-};
-
-export interface KmListening {
-  readonly cluster: bigint;
-  readonly routes: number;
-  readonly mode: number;
-}
-
-export const kmListening: Codec<KmListening> = {
-  size: 16,
-  encode(value, view, offset) {
-    view.setBigUint64(offset, value.cluster, true);
-    view.setUint32(offset + 8, value.routes, true);
-    view.setUint32(offset + 12, value.mode, true);
-  },
-  decode(view, offset) {
-    return {
-      cluster: view.getBigUint64(offset, true),
-      routes: view.getUint32(offset + 8, true),
-      mode: view.getUint32(offset + 12, true),
     };
   },
 };
@@ -1294,6 +1313,7 @@ export interface KmRouteScratch {
   readonly words: bigint;
   readonly summary: number;
   readonly unused: number;
+  readonly workload: bigint;
   readonly any: readonly number[];
   readonly chosen: readonly number[];
   readonly first: Uint8Array;
@@ -1305,7 +1325,7 @@ export interface KmRouteScratch {
 }
 
 export const kmRouteScratch: Codec<KmRouteScratch> = {
-  size: 18536,
+  size: 18544,
   encode(value, view, offset) {
     kmRouteRequest.encode(value.request, view, offset);
     kmRouteResult.encode(value.result, view, offset + 1080);
@@ -1321,14 +1341,15 @@ export const kmRouteScratch: Codec<KmRouteScratch> = {
     view.setBigUint64(offset + 1136, value.words, true);
     view.setUint32(offset + 1144, value.summary, true);
     view.setUint32(offset + 1148, value.unused, true);
-    u32x64.encode(value.any, view, offset + 1152);
-    u32x64.encode(value.chosen, view, offset + 1408);
-    bytes128.encode(value.first, view, offset + 1664);
-    bytes128.encode(value.last, view, offset + 1792);
-    bytes128.encode(value.next, view, offset + 1920);
-    kmHttpHead.encode(value.head, view, offset + 2048);
-    kmHttpParser.encode(value.parser, view, offset + 2064);
-    bytes16448.encode(value.bytes, view, offset + 2088);
+    view.setBigUint64(offset + 1152, value.workload, true);
+    u32x64.encode(value.any, view, offset + 1160);
+    u32x64.encode(value.chosen, view, offset + 1416);
+    bytes128.encode(value.first, view, offset + 1672);
+    bytes128.encode(value.last, view, offset + 1800);
+    bytes128.encode(value.next, view, offset + 1928);
+    kmHttpHead.encode(value.head, view, offset + 2056);
+    kmHttpParser.encode(value.parser, view, offset + 2072);
+    bytes16448.encode(value.bytes, view, offset + 2096);
   },
   decode(view, offset) {
     return {
@@ -1346,14 +1367,15 @@ export const kmRouteScratch: Codec<KmRouteScratch> = {
       words: view.getBigUint64(offset + 1136, true),
       summary: view.getUint32(offset + 1144, true),
       unused: view.getUint32(offset + 1148, true),
-      any: u32x64.decode(view, offset + 1152),
-      chosen: u32x64.decode(view, offset + 1408),
-      first: bytes128.decode(view, offset + 1664),
-      last: bytes128.decode(view, offset + 1792),
-      next: bytes128.decode(view, offset + 1920),
-      head: kmHttpHead.decode(view, offset + 2048),
-      parser: kmHttpParser.decode(view, offset + 2064),
-      bytes: bytes16448.decode(view, offset + 2088),
+      workload: view.getBigUint64(offset + 1152, true),
+      any: u32x64.decode(view, offset + 1160),
+      chosen: u32x64.decode(view, offset + 1416),
+      first: bytes128.decode(view, offset + 1672),
+      last: bytes128.decode(view, offset + 1800),
+      next: bytes128.decode(view, offset + 1928),
+      head: kmHttpHead.decode(view, offset + 2056),
+      parser: kmHttpParser.decode(view, offset + 2072),
+      bytes: bytes16448.decode(view, offset + 2096),
     };
   },
 };
@@ -1443,6 +1465,43 @@ export const kmSlots: Codec<KmSlots> = {
   decode(view, offset) {
     return {
       taken: view.getUint32(offset + 4, true),
+    };
+  },
+};
+
+export interface KmSource {
+  readonly bits: readonly bigint[];
+}
+
+export const kmSource: Codec<KmSource> = {
+  size: 40,
+  encode(value, view, offset) {
+    u64x4.encode(value.bits, view, offset + 8);
+    view.setUint32(offset, 0);
+    view.setUint32(offset + 4, 0);
+  },
+  decode(view, offset) {
+    return {
+      bits: u64x4.decode(view, offset + 8),
+    };
+  },
+};
+
+export interface KmSourceKey {
+  readonly generation: bigint;
+  readonly workload: bigint;
+}
+
+export const kmSourceKey: Codec<KmSourceKey> = {
+  size: 16,
+  encode(value, view, offset) {
+    view.setBigUint64(offset, value.generation, true);
+    view.setBigUint64(offset + 8, value.workload, true);
+  },
+  decode(view, offset) {
+    return {
+      generation: view.getBigUint64(offset, true),
+      workload: view.getBigUint64(offset + 8, true),
     };
   },
 };
@@ -1676,6 +1735,7 @@ export const mapTypes = {
   km_slot: { type: 'array', key: u32, value: kmSlot, flags: 0 },
   km_slots: { type: 'array', key: u32, value: kmSlots, flags: 0 },
   km_sock: { type: 'sockhash', key: kmFlowKey, value: u32, flags: 0 },
+  km_source: { type: 'hash', key: kmSourceKey, value: kmSource, flags: 1 },
   km_traffic: { type: 'hash', key: kmTrafficKey, value: kmTraffic, flags: 1 },
   km_udp_reply: { type: 'lru_hash', key: kmUdpReplyKey, value: kmUdpReply, flags: 0 },
   km_wire: { type: 'hash', key: kmFlowKey, value: kmWire, flags: 1 },
