@@ -6,6 +6,7 @@ import { namespaceReader } from './namespace.ts';
 import { podReader } from './pod.ts';
 import { serviceReader } from './service.ts';
 import { serviceEntryReader } from './serviceentry.ts';
+import { virtualServiceReader } from './virtualservice.ts';
 import { workloadEntryReader } from './workloadentry.ts';
 
 export const kindReaders: ReadonlyMap<string, KindReader> = new Map(
@@ -17,13 +18,14 @@ export const kindReaders: ReadonlyMap<string, KindReader> = new Map(
     serviceEntryReader,
     workloadEntryReader,
     destinationRuleReader,
+    virtualServiceReader,
   ].map((reader) => [reader.kind, reader]),
 );
 
 /** Kinds that change traffic, by API group. To pass them over would let traffic do what the user forbade or redirected. */
 const unsupported: Readonly<Record<string, string>> = {
   '': 'Endpoints',
-  'networking.istio.io': 'VirtualService Gateway Sidecar EnvoyFilter',
+  'networking.istio.io': 'Gateway Sidecar EnvoyFilter',
   'security.istio.io': 'AuthorizationPolicy PeerAuthentication RequestAuthentication',
   'extensions.istio.io': 'WasmPlugin',
   'gateway.networking.k8s.io': `Gateway HTTPRoute GRPCRoute TCPRoute TLSRoute UDPRoute BackendTLSPolicy
