@@ -36,13 +36,26 @@ export interface RoutingTarget {
 /** Answers of the mesh itself have no body. */
 const reply = (status: number): ReplyAction => ({ kind: 'reply', status, body: '', contentType: 'text/plain' });
 
-/** HTTPRoutes for the port come before a VirtualService for its host. Null: nobody says how to route. */
+/**
+ * HTTPRoutes for the port come before a VirtualService for its host. Those of the service's own namespace hold for every
+ * client, those of another namespace for the clients of that one only, and there instead of all others (GEP-1426: consumer
+ * and producer routes are not merged). Null: nobody says how to route.
+ */
 export function routesOf(sources: RouteSources, target: RoutingTarget): HttpRoute[] | null {
+  const joiner = new Joiner(sources, target);
   const httpRoutes = sources.httpRoutes.of(target.key, target.port);
-  if (httpRoutes.length > 0) return new Joiner(sources, target).ofHttpRoutes(httpRoutes);
+  const own = target.key.slice(0, target.key.indexOf('/'));
+  const producers = httpRoutes.filter(({ namespace }) => namespace === own);
+  const consumers = httpRoutes.filter(({ namespace }) => namespace !== own);
   const virtualService = sources.virtualServices.of(target.hostname);
-  if (virtualService === null || virtualService.http.length === 0) return null;
-  return new Joiner(sources, target).ofVirtualService(virtualService);
+  const theirs = joiner.ofConsumers(consumers);
+  if (producers.length > 0) return [...theirs, ...joiner.ofProducers(producers)];
+  if (virtualService !== null && virtualService.http.length > 0) {
+    return [...theirs, ...joiner.ofVirtualService(virtualService)];
+  }
+  const [first] = consumers;
+  if (first === undefined) return null;
+  return [...theirs, plainRoute({ service: target.key, port: target.port.port, subset: '' }, first.origin)];
 }
 
 /** Routes for one host of several that share a listener. */
@@ -134,24 +147,19 @@ class Joiner {
     return routes;
   }
 
-  /**
-   * Routes of the service's own namespace hold for every client, those of another namespace for the clients of that one
-   * only, and there instead of the former (GEP-1426: consumer and producer routes are not merged).
-   */
-  ofHttpRoutes(objects: readonly HttpRouteObject[]): HttpRoute[] {
-    const own = this.#target.key.slice(0, this.#target.key.indexOf('/'));
-    const producers = objects.filter(({ namespace }) => namespace === own);
-    const namespaces = [...new Set(objects.map(({ namespace }) => namespace))].filter((one) => one !== own).sort();
-    const routes: HttpRoute[] = [];
-    for (const namespace of namespaces) {
-      const consumers = objects.filter((object) => object.namespace === namespace);
-      routes.push(...this.#sorted(consumers, namespace));
-      const [first] = consumers;
-      if (first === undefined || producers.length === 0) continue;
-      const matches = [{ source: { namespace } }];
-      routes.push({ name: `${first.name}.none`, matches, action: reply(404), origin: first.origin });
-    }
-    return [...routes, ...this.#sorted(producers, null)];
+  ofProducers(objects: readonly HttpRouteObject[]): HttpRoute[] {
+    return this.#sorted(objects, null);
+  }
+
+  ofConsumers(objects: readonly HttpRouteObject[]): HttpRoute[] {
+    const namespaces = [...new Set(objects.map(({ namespace }) => namespace))].sort();
+    return namespaces.flatMap((namespace) => {
+      const own = objects.filter((object) => object.namespace === namespace);
+      const none = own.slice(0, 1).map(({ name, origin }): HttpRoute => {
+        return { name: `${name}.none`, matches: [{ source: { namespace } }], action: reply(404), origin };
+      });
+      return [...this.#sorted(own, namespace), ...none];
+    });
   }
 
   #sorted(objects: readonly HttpRouteObject[], consumer: string | null): HttpRoute[] {

@@ -1,6 +1,8 @@
 /** All kinds: those that are read, and those that are known and refused. */
 import { destinationRuleReader } from './destinationrule.ts';
 import { endpointSliceReader } from './endpointslice.ts';
+import { referenceGrantReader } from './gateway.ts';
+import { httpRouteReader } from './httproute.ts';
 import type { KindReader } from './kind.ts';
 import { namespaceReader } from './namespace.ts';
 import { podReader } from './pod.ts';
@@ -19,6 +21,8 @@ export const kindReaders: ReadonlyMap<string, KindReader> = new Map(
     workloadEntryReader,
     destinationRuleReader,
     virtualServiceReader,
+    httpRouteReader,
+    referenceGrantReader,
   ].map((reader) => [reader.kind, reader]),
 );
 
@@ -28,7 +32,7 @@ const unsupported: Readonly<Record<string, string>> = {
   'networking.istio.io': 'Gateway Sidecar EnvoyFilter',
   'security.istio.io': 'AuthorizationPolicy PeerAuthentication RequestAuthentication',
   'extensions.istio.io': 'WasmPlugin',
-  'gateway.networking.k8s.io': `Gateway HTTPRoute GRPCRoute TCPRoute TLSRoute UDPRoute BackendTLSPolicy
+  'gateway.networking.k8s.io': `Gateway GRPCRoute TCPRoute TLSRoute UDPRoute BackendTLSPolicy
     BackendTrafficPolicy XBackendTrafficPolicy`,
 };
 
