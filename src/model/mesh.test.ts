@@ -7,6 +7,8 @@ import {
   changed,
   entry,
   get,
+  grant,
+  httpRoute,
   keyOf,
   lines,
   namespace,
@@ -17,6 +19,7 @@ import {
   slice,
   uid,
   upsert,
+  virtualService,
   vm,
 } from './testing.ts';
 import type { MeshDelta } from './types.ts';
@@ -317,7 +320,7 @@ test('slices of a service that does not exist are told, and wait for it', () => 
 
 test('any order of changes ends in the mesh that a fresh builder makes of what is left', () => {
   // A seeded generator (LCG): a failure names its seed and can be repeated.
-  for (let seed = 1; seed <= 40; seed++) {
+  for (let seed = 1; seed <= 60; seed++) {
     let state = seed;
     const pick = (n: number) => {
       state = (state * 1664525 + 1013904223) >>> 0;
@@ -354,11 +357,23 @@ test('any order of changes ends in the mesh that a fresh builder makes of what i
           endpoints: [{ address: `10.0.0.${pick(4)}`, ports: {}, weight: 1, labels: {} }],
         });
       },
-      () => rule(`r${pick(1)}`, `s${pick(3)}.shop.svc.cluster.local`, pick(2) === 0 ? 'round-robin' : null),
+      () => {
+        const made = rule(`r${pick(1)}`, `s${pick(3)}.shop.svc.cluster.local`, pick(2) === 0 ? 'round-robin' : null);
+        const subsets = [{ name: 'v', labels: { v: `${pick(2)}` }, policy: { ports: new Map() } }];
+        return pick(2) === 0 ? made : { ...made, subsets };
+      },
+      () => {
+        const host = (n: number) => (n < 3 ? `s${n}.shop.svc.cluster.local` : `x${n - 3}.example`);
+        const hosts = pick(4) === 0 ? ['*.cluster.local', '*.example'] : [host(pick(5))];
+        const to = [host(pick(5)), `${host(pick(5))} v`];
+        return virtualService(`w${pick(3)}`, hosts, pick(2) === 0 ? { http: to } : { tcp: to });
+      },
+      () => httpRoute(`t${pick(2)}`, `s${pick(3)}`, [`s${pick(3)}.shop.svc.cluster.local`], pick(3) ? 'shop' : 'home'),
+      () => grant('g', pick(2) === 0 ? ['home'] : []),
     ];
     const builder = new MeshBuilder();
     const left = new Map<string, KubeObject>();
-    for (let step = 0; step < 60; step++) {
+    for (let step = 0; step < 80; step++) {
       const object = (make[pick(make.length)] ?? (() => namespace('x', '')))();
       const id = `${object.kind}/${object.namespace}/${object.name}`;
       const before = new Map<string, unknown>([...builder.mesh.services, ...builder.mesh.workloads]);

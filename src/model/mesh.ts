@@ -6,19 +6,18 @@
  * are one set of listeners; the others have none. A ServiceEntry without addresses listens on every address. A service gets
  * endpoints of the address families that it has addresses of. A DestinationRule holds for the host in its own namespace.
  */
-import { hostPort } from '../base/address.ts';
-import { Claims, type Want } from './claims.ts';
 import type { FieldPath } from './fieldpath.ts';
 import { Hostnames, Uses } from './hostnames.ts';
 import { Members } from './members.ts';
-import { ModelProblems } from './modelproblems.ts';
+import { type Issue, ModelProblems } from './modelproblems.ts';
 import { type KubeObject, type ObjectChanges, type ObjectKey, objectKeyText } from './objects.ts';
 import { routeIssues } from './route-issues.ts';
 import { HttpRoutes, ReferenceGrants, VirtualServices } from './route-tables.ts';
 import type { RouteSources } from './routing.ts';
 import { Rules } from './rules.ts';
 import { keepPorts, samePorts, sameService } from './same.ts';
-import { addressesOf, hostsOf, ServiceMaker, type ServiceSource } from './services.ts';
+import { ServiceMaker, type ServiceSource } from './services.ts';
+import { Serving } from './serving.ts';
 import { Slices } from './slices.ts';
 import type { Mesh, MeshDelta, Origin, Problem, Service, ServicePort } from './types.ts';
 import type { ResolveNetns } from './workloads.ts';
@@ -37,8 +36,7 @@ export class MeshBuilder {
   /** Keys of the services that a source gives. */
   readonly #keys = new Map<string, readonly string[]>();
   readonly #slices = new Slices();
-  readonly #hosts = new Claims();
-  readonly #listeners = new Claims();
+  readonly #serving = new Serving(this.#sources);
   readonly #rules = new Rules();
   readonly #routes: RouteSources;
   readonly #uses = new Uses();
@@ -185,18 +183,10 @@ export class MeshBuilder {
     while (this.#dirty.size > 0) {
       const dirty = this.#dirty;
       this.#dirty = new Set();
-      // What is given up first can be taken by others in the same change.
-      for (const id of dirty) this.#claimHosts(id);
-      this.#takeMoved(this.#hosts, dirty);
-      for (const id of dirty) this.#claimListeners(id);
-      this.#takeMoved(this.#listeners, dirty);
+      this.#serving.claim(dirty);
       for (const id of dirty) this.#updateSource(id, services);
     }
     return { workloads, services };
-  }
-
-  #takeMoved(claims: Claims, dirty: Set<string>): void {
-    for (const id of claims.takeMoved()) dirty.add(id);
   }
 
   /** Marks the services that name one of these uids or addresses among their endpoints. */
@@ -208,29 +198,6 @@ export class MeshBuilder {
     }
   }
 
-  #claimHosts(id: string): void {
-    const source = this.#sources.get(id);
-    const wants = source === undefined ? [] : hostsOf(source).map((host) => `${source.namespace}/${host}`);
-    this.#hosts.set(
-      id,
-      wants.map((key) => ({ id: key, wants: [key] })),
-    );
-  }
-
-  #claimListeners(id: string): void {
-    const source = this.#sources.get(id);
-    const owns =
-      source !== undefined && hostsOf(source).some((host) => this.#hosts.holds(id, `${source.namespace}/${host}`));
-    const wants: Want[] = [];
-    for (const { port, protocol } of owns ? source.ports : []) {
-      const things = (source === undefined ? [] : addressesOf(source)).map(
-        (address) => `${hostPort(address, port)}/${protocol}`,
-      );
-      wants.push({ id: `${port}/${protocol}`, wants: things });
-    }
-    this.#listeners.set(id, wants);
-  }
-
   #updateSource(id: string, changed: Set<string>): void {
     const source = this.#sources.get(id);
     const keys: string[] = [];
@@ -238,10 +205,9 @@ export class MeshBuilder {
       this.#problems.clear(id);
       this.#uses.set(id, new Set());
     } else {
-      const hosts = hostsOf(source).filter((host) => this.#hosts.holds(id, `${source.namespace}/${host}`));
-      const before = hosts.map((host) => this.#maker.plainPorts(`${source.namespace}/${host}`));
-      const port = (i: number) => this.#listeners.holds(id, listenerClaim(source, i));
-      const { services, unnamed, uses } = this.#maker.make(id, source, { hosts, port });
+      const served = this.#serving.served(id, source);
+      const before = served.hosts.map((host) => this.#maker.plainPorts(`${source.namespace}/${host}`));
+      const { services, unnamed, uses } = this.#maker.make(id, source, served);
       this.#noteSource(id, source, unnamed);
       this.#uses.set(id, uses);
       for (const [i, service] of services.entries()) {
@@ -282,43 +248,14 @@ export class MeshBuilder {
   }
 
   #noteSource(id: string, source: ServiceSource, unnamed: readonly number[]): void {
-    const issues = unnamed.map((i) => {
+    const issues = unnamed.map((i): Issue => {
       const target = String(source.kind === 'Service' ? source.ports[i]?.targetPort : '');
       const reason = () => `none of the selected pods has a container port named ${JSON.stringify(target)}`;
       const path = ['spec', 'ports', i, 'targetPort'];
-      return { severity: 'warning', code: 'KM2002', object: source, path, reason } as const;
+      return { severity: 'warning', code: 'KM2002', object: source, path, reason };
     });
-    const lost = [];
-    const hosted = hostsOf(source).some((host) => this.#hosts.holds(id, `${source.namespace}/${host}`));
-    for (const [i, host] of hostsOf(source).entries()) {
-      const claim = `${source.namespace}/${host}`;
-      if (this.#hosts.holds(id, claim)) continue;
-      const path = source.kind === 'Service' ? ['metadata', 'name'] : ['spec', 'hosts', i];
-      const reason = () => this.#blockerText(this.#hosts, id, claim);
-      lost.push({ severity: 'error', code: 'KM2003', object: source, path, reason } as const);
-    }
-    for (const [i, { port, protocol }] of source.ports.entries()) {
-      const claim = `${port}/${protocol}`;
-      if (!hosted || this.#listeners.holds(id, claim)) continue;
-      const path = ['spec', 'ports', i, source.kind === 'Service' ? 'port' : 'number'];
-      const reason = () => this.#blockerText(this.#listeners, id, claim);
-      lost.push({ severity: 'error', code: 'KM2001', object: source, path, reason } as const);
-    }
-    this.#problems.set(id, [...lost, ...issues]);
+    this.#problems.set(id, [...this.#serving.issues(id, source), ...issues]);
   }
-
-  #blockerText(claims: Claims, id: string, claim: string): string {
-    const blocker = claims.blocker(id, claim);
-    const first = this.#sources.get(blocker?.owner ?? '');
-    if (blocker === null || first === undefined) return 'not served here';
-    const { kind, namespace, name, origin } = first;
-    return `${blocker.thing} belongs to ${kind} ${namespace}/${name} (${origin.file}:${origin.line}): not served here`;
-  }
-}
-
-function listenerClaim(source: ServiceSource, i: number): string {
-  const port = source.ports[i];
-  return `${port?.port}/${port?.protocol}`;
 }
 
 function sourceId({ kind, namespace, name }: Service): string {

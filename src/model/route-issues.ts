@@ -77,7 +77,7 @@ function hostIssues(sources: RouteSources, object: VirtualServiceObject, host: s
     const usable = ports.filter(({ port }) => port.mode !== 'tcp');
     if (usable.length === 0) issues.push(warn(['spec', 'http'], `no port of ${host} is for HTTP`));
     for (const { service, port } of usable) {
-      const [winner] = sources.httpRoutes.of(service.key, port);
+      const winner = sources.httpRoutes.of(service.key, port).find((one) => one.namespace === service.namespace);
       if (winner === undefined) continue;
       const text = `HTTPRoute ${winner.namespace}/${winner.name} comes first at ${service.hostname}:${port.port}`;
       issues.push(warn(['spec', 'http'], text));

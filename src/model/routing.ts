@@ -42,12 +42,13 @@ const reply = (status: number): ReplyAction => ({ kind: 'reply', status, body: '
  * and producer routes are not merged). Null: nobody says how to route.
  */
 export function routesOf(sources: RouteSources, target: RoutingTarget): HttpRoute[] | null {
-  const joiner = new Joiner(sources, target);
   const httpRoutes = sources.httpRoutes.of(target.key, target.port);
+  const virtualService = sources.virtualServices.of(target.hostname);
+  if (httpRoutes.length === 0 && virtualService === null) return null;
+  const joiner = new Joiner(sources, target);
   const own = target.key.slice(0, target.key.indexOf('/'));
   const producers = httpRoutes.filter(({ namespace }) => namespace === own);
   const consumers = httpRoutes.filter(({ namespace }) => namespace !== own);
-  const virtualService = sources.virtualServices.of(target.hostname);
   const theirs = joiner.ofConsumers(consumers);
   if (producers.length > 0) return [...theirs, ...joiner.ofProducers(producers)];
   if (virtualService !== null && virtualService.http.length > 0) {

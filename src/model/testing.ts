@@ -13,6 +13,15 @@ import type {
   ServiceObject,
   WorkloadEntryObject,
 } from './objects.ts';
+import {
+  type Destination,
+  defaultConnectRetries,
+  type HttpRouteObject,
+  type HttpRule,
+  noEdits,
+  type ReferenceGrantObject,
+  type VirtualServiceObject,
+} from './route-objects.ts';
 import { type MeshDelta, type Origin, problemLine, type Service } from './types.ts';
 
 let line = 0;
@@ -110,6 +119,48 @@ export function rule(name: string, host: string, balance: ClusterPolicy['balance
     balancePer: '',
   };
   return made;
+}
+
+function destination(to: string): Destination {
+  const [host = '', subset = ''] = to.split(' ');
+  return { host, port: 0, subset, weight: 1, headers: noEdits };
+}
+
+function forward(name: string, to: readonly string[], port = 0): HttpRule {
+  const destinations = to.map((one) => ({ ...destination(one), port }));
+  const action = { kind: 'forward', destinations, headers: noEdits, connectRetries: defaultConnectRetries } as const;
+  return { name, index: 0, matches: [{ port: 0, match: {} }], action };
+}
+
+/** `to`: hosts, each with the name of a subset behind a blank. */
+export function virtualService(
+  name: string,
+  hosts: readonly string[],
+  to: { readonly http?: readonly string[]; readonly tcp?: readonly string[] },
+): VirtualServiceObject {
+  const { http, tcp } = to;
+  return {
+    kind: 'VirtualService',
+    namespace: 'shop',
+    name,
+    origin: origin(),
+    created: Infinity,
+    hosts,
+    http: http === undefined ? [] : [forward(name, http)],
+    tcp: tcp === undefined ? [] : [{ index: 0, ports: [], destinations: tcp.map(destination) }],
+  };
+}
+
+/** Of the namespace `where`, for a service of the namespace shop, to port 80 of hosts. */
+export function httpRoute(name: string, parent: string, to: readonly string[], where = 'shop'): HttpRouteObject {
+  const parents = [{ index: 0, namespace: 'shop', name: parent, port: 0, section: '' }];
+  const common = { namespace: where, name, origin: origin(), created: Infinity };
+  return { kind: 'HTTPRoute', ...common, parents, rules: [forward(name, to, 80)] };
+}
+
+/** Of the namespace shop. */
+export function grant(name: string, from: readonly string[]): ReferenceGrantObject {
+  return { kind: 'ReferenceGrant', namespace: 'shop', name, origin: origin(), from, to: null };
 }
 
 export const upsert = (builder: MeshBuilder, ...upserted: KubeObject[]) => builder.apply({ upserted, removed: [] });
