@@ -1,7 +1,7 @@
 /** The HTTP servers and clients of the lab against each other, without a mesh: what they say is so when nothing is between. */
 import assert from 'node:assert/strict';
 import { after, before, describe, test as nodeTest } from 'node:test';
-import { httpLoad, httpLoadCommand, loadResult } from './clients.ts';
+import { httpLoad, httpLoadCommand, leave, leaveStates, leaveWays, loadResult, writtenInPieces } from './clients.ts';
 import type { Host } from './host.ts';
 import { httpClients } from './http-clients.ts';
 import { Lab } from './lab.ts';
@@ -9,8 +9,12 @@ import { startNginx } from './nginx.ts';
 import { patternDigest } from './pattern.ts';
 import { requireRoot } from './root.ts';
 import { type BadMode, startBad, startWeb } from './servers.ts';
+import { connections, noConnections, until } from './sockets.ts';
 
 const test = requireRoot(nodeTest);
+
+/** Stays connected until its stdin ends. */
+const hold = 'import socket, sys; s = socket.create_connection((sys.argv[1], 8080)); sys.stdin.read()';
 
 describe('HTTP without a mesh', { skip: process.getuid?.() !== 0 && process.env['CI'] === undefined }, () => {
   let lab: Lab;
@@ -103,16 +107,53 @@ describe('HTTP without a mesh', { skip: process.getuid?.() !== 0 && process.env[
 
   test('pairs of connections from one local port to two addresses', async () => {
     const other = await lab.pod('blue');
+    // A client of its own: none of its ports is in TIME_WAIT.
+    const pairs = await lab.pod('pairs');
     await startNginx(other, { port: 80, extra: ' $request_uri' });
     const flags = ['--direct', `${other.ip4},80,blue`, '--ports', '20000-20500', '--requests', '1000'];
     const result = await httpLoad(
-      client,
+      pairs,
       server.ip4,
       80,
       [{ from: 'red', path: '/' }],
       [...flags, '--connections', '3'],
     );
     assert.deepEqual([result.answers, result.errors, result.crossed], [{ red: 2000, blue: 2000 }, {}, 0]);
+  });
+
+  test('requests written in every way arrive whole', async () => {
+    for (const family of ['ip4', 'ip6'] as const) {
+      const targets = [{ name: 'red', address: server[family], port: 8080 }];
+      const { failures, rows } = await writtenInPieces(client, targets, { rounds: 3 });
+      assert.deepEqual(failures, []);
+      assert.equal(rows.length, 16 * 8, 'ways and sizes');
+    }
+    const nobody = [{ name: 'nobody', address: server.ip4, port: 9999 }];
+    const { failures } = await writtenInPieces(client, nobody, { rounds: 1, ways: ['whole'], sizes: [0] });
+    assert.deepEqual(failures, ['whole 0 nobody: ECONNREFUSED']);
+  });
+
+  for (const state of leaveStates) {
+    test(`clients that leave (${state}): the server keeps no connection`, async () => {
+      for (const how of leaveWays) {
+        for (const address of [server.ip4, server.ip6]) {
+          const path = state === 'answer' ? '/bytes?n=3000000' : '/slow?ms=20';
+          const left = await leave(client, { address, port: 8080, state, how, count: 5, path });
+          assert.deepEqual([left.done, left.errors], [5, {}], how);
+          if (how === 'shutdown') assert.ok(Object.keys(left.ends).length > 0, JSON.stringify(left));
+        }
+      }
+      await noConnections(server, 8080);
+    });
+  }
+
+  test('what is still connected is seen', async () => {
+    const open = client.spawn(['python3', '-c', hold, server.ip4], { holdInput: true });
+    await until('a connection', async () => (await connections(server, 8080)).length === 1);
+    await assert.rejects(noConnections(server, 8080, 50), /ESTAB/);
+    open.endInput();
+    await open.exited;
+    await noConnections(server, 8080);
   });
 
   test('a load that runs until its stdin ends', async () => {
