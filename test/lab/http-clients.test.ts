@@ -147,6 +147,18 @@ describe('HTTP without a mesh', { skip: process.getuid?.() !== 0 && process.env[
     });
   }
 
+  test('a client that ends its direction behind a whole request still gets the whole answer', async () => {
+    for (const [state, end] of [
+      ['request', 'fin/1'],
+      // Its first byte was read before the counting began.
+      ['answer', 'fin/0'],
+      ['idle', 'fin/0'],
+    ] as const) {
+      const options = { address: server.ip4, port: 8080, state, how: 'shutdown', path: '/bytes?n=100000' } as const;
+      assert.deepEqual((await leave(client, { ...options, count: 5 })).ends, { [end]: 5 }, state);
+    }
+  });
+
   test('what is still connected is seen', async () => {
     const open = client.spawn(['python3', '-c', hold, server.ip4], { holdInput: true });
     await until('a connection', async () => (await connections(server, 8080)).length === 1);

@@ -35,6 +35,7 @@
 #define MAX_NAMES 64
 #define TENTHS	  10
 #define SAMPLES	  2000000
+#define DIRECT	  (1ul << 40) /* added to serial numbers of --direct: no pair has one twice */
 
 struct options {
 	struct target target, direct;
@@ -232,7 +233,7 @@ static void pair(struct worker *w, unsigned long serial)
 		return;
 	}
 	for (int i = 0; i < 2; i++)
-		if (exchange(w, serial, i, NULL) || exchange(&other, serial, i, o.direct_name))
+		if (exchange(w, serial, i, NULL) || exchange(&other, serial + DIRECT, i, o.direct_name))
 			break;
 	if (w->fd >= 0)
 		close(w->fd);

@@ -161,6 +161,8 @@ function serve(request: IncomingMessage, response: ServerResponse): void {
 
 const server = createServer({ keepAliveTimeout: 3_600_000, requestTimeout: 0, headersTimeout: 0 }, serve);
 server.maxRequestsPerSocket = 0;
+// A client that ends its direction still gets its answer, as nginx does it. @types/node does not know the property.
+Object.assign(server, { httpAllowHalfOpen: true });
 server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => {
   if (request.headers['x-refuse'] !== undefined) {
     response.setHeader('x-server', name);
