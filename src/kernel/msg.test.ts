@@ -43,8 +43,8 @@ function message({ head, out, body, mode: how = mode.replace }: Ask): { readonly
 
 /** A server that gathers what one client sends, and clients whose messages pass the program. */
 class Messages implements AsyncDisposable {
-  readonly #cgroup = testCgroup('msg');
   readonly #loaded = loadObjects(openLibbpf(), { objects: [testObject('msg')] });
+  readonly #cgroup = testCgroup('msg');
   readonly #undo: (() => void)[] = [];
   readonly #server: Server = createServer({ allowHalfOpen: true });
   port = 0;
