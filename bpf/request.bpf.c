@@ -10,7 +10,7 @@
 #include "km_exchange.h"
 #include "km_http_head.h"
 #include "km_msg_copy.h"
-#include "km_reply.h"
+#include "km_reply_action.h"
 #include "km_scratch.h"
 #include "km_wire.h"
 #include <linux/in.h>
