@@ -336,6 +336,9 @@ static __always_inline int km_from_client(struct __sk_buff *skb, bool outside)
 	half = &f->half[f->current & (KM_HALVES - 1)];
 	seq = w->p.seq - half->seq_shift;
 	ack = w->p.ack + half->ack_shift;
+	/* An acknowledgement may stand behind bytes that were lost before they came here, and go elsewhere. */
+	if (!w->p.payload && !(w->p.flags & KM_TCP_FIN) && km_after(seq, half->snd_nxt))
+		seq = half->snd_nxt;
 	if (w->p.header > sizeof(struct tcphdr) && km_shift_sack(skb, half->ack_shift))
 		return km_failed();
 	km_segment_to_half(&w->to, &w->key, half, seq, ack, w->p.flags, w->p.window);
