@@ -9,7 +9,7 @@ BPF_OBJECTS := $(BPF_SOURCES:bpf/%.bpf.c=build/bpf/%.bpf.o)
 BPF_HEADERS := $(wildcard bpf/include/*.h)
 # cpu v2: 5.10 has v3 as well, but Debian's libbpf and old verifiers are known to take v2 everywhere.
 BPF_CFLAGS  := -O2 -g -target bpf -mcpu=v2 -Wall -Werror -Ibpf/include -I/usr/include/x86_64-linux-gnu
-C_FILES     := $(wildcard bpf/*.c bpf/include/*.h bpf/test/*.c)
+C_FILES     := $(wildcard bpf/*.c bpf/include/*.h bpf/test/*.c test/lab/clients/*.[ch])
 NODE         = $(shell tools/node.sh)
 NODE_PATH_   = PATH="$(dir $(NODE)):$$PATH"
 # Node's own memory: the heap's young half is kept small, since the daemon shares the machine with workloads.

@@ -19,6 +19,7 @@ char _license[] SEC("license") = "Dual BSD/GPL";
 
 enum km_verdict {
 	KM_VERDICT_PASS, /* not served by the mesh */
+	KM_VERDICT_SPLICE, /* decided for each request: the address stays */
 	KM_VERDICT_REWRITE,
 	KM_VERDICT_REFUSE,
 };
@@ -65,14 +66,21 @@ static __always_inline enum km_verdict km_decide(struct km_conn *conn, __u64 net
 	};
 	struct km_endpoint *endpoint;
 	struct km_traffic *traffic;
+	struct km_found_listener says;
 	struct km_event *event;
 
 	km_addr_copy(key.addr, conn->asked_addr);
-	conn->cluster = km_find_cluster(&key);
-	if (!conn->cluster) {
+	km_find_listener(&key, &says);
+	conn->cluster = says.cluster;
+	if (!says.cluster) {
 		km_addr_copy(conn->real_addr, conn->asked_addr);
 		conn->real_port = conn->asked_port;
 		return KM_VERDICT_PASS;
+	}
+	if (says.mode != KM_LISTENER_TCP && conn->wire_count && conn->protocol == IPPROTO_TCP) {
+		conn->mode = says.mode;
+		conn->flags = KM_CONN_HTTP;
+		return KM_VERDICT_SPLICE;
 	}
 	conn->endpoint = km_pick_endpoint(conn->cluster, netns, 0, 0);
 	endpoint = conn->endpoint ? bpf_map_lookup_elem(&km_endpoint, &conn->endpoint) : NULL;
@@ -109,6 +117,9 @@ static __always_inline enum km_verdict km_connect(struct bpf_sock_addr *ctx, str
 		return KM_VERDICT_PASS;
 	conn->source = enrolment->workload;
 	conn->protocol = ctx->protocol;
+	conn->netns = netns;
+	conn->wire_first = enrolment->wire_first;
+	conn->wire_count = enrolment->wire_count;
 	conn->start_ns = bpf_ktime_get_ns();
 	verdict = km_decide(conn, netns);
 	if (verdict == KM_VERDICT_REFUSE)

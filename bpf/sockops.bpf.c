@@ -2,6 +2,7 @@
 /* The life of an enrolled workload's TCP connection, counted when it opens and when it closes; nothing in
  * between. */
 #include "km_kernel.h"
+#include "km_flow_end.h"
 #include "km_observe.h"
 #include "km_workload.h"
 #include <linux/in.h>
@@ -141,6 +142,78 @@ static __always_inline void km_accepted(struct bpf_sock_ops *ctx, struct bpf_soc
 	bpf_sock_ops_cb_flags_set(ctx, ctx->bpf_sock_ops_cb_flags | BPF_SOCK_OPS_STATE_CB_FLAG);
 }
 
+/* Not inlined: the compiler would merge the two families' reads into arithmetic on the context pointer. */
+static __noinline int km_flow_key4(struct bpf_sock_ops *ctx, struct km_flow_key *key)
+{
+	if (!ctx || !key)
+		return 0;
+	km_addr_from4(key->client, ctx->local_ip4);
+	km_addr_from4(key->server, ctx->remote_ip4);
+	return 0;
+}
+
+static __noinline int km_flow_key6(struct bpf_sock_ops *ctx, struct km_flow_key *key)
+{
+	if (!ctx || !key)
+		return 0;
+	key->client[0] = ctx->local_ip6[0];
+	key->client[1] = ctx->local_ip6[1];
+	key->client[2] = ctx->local_ip6[2];
+	key->client[3] = ctx->local_ip6[3];
+	key->server[0] = ctx->remote_ip6[0];
+	key->server[1] = ctx->remote_ip6[1];
+	key->server[2] = ctx->remote_ip6[2];
+	key->server[3] = ctx->remote_ip6[3];
+	return 0;
+}
+
+/*
+ * A connection to an HTTP service: its flow is made when the SYN is built, which only a socket can cause, so
+ * that packets alone never make state; it joins the sockhash when the handshake, which TC answers, is done.
+ */
+static __always_inline void km_spliced(struct bpf_sock_ops *ctx, struct km_conn *conn, __u32 op)
+{
+	struct km_flow_key key;
+	struct km_flow *flow;
+	__u32 zero = 0;
+
+	if (ctx->family == KM_AF_INET)
+		km_flow_key4(ctx, &key);
+	else
+		km_flow_key6(ctx, &key);
+	key.client_port = bpf_htons((__u16)ctx->local_port);
+	key.server_port = bpf_htons((__u16)bpf_ntohl(ctx->remote_port));
+	switch (op) {
+	case BPF_SOCK_OPS_TCP_CONNECT_CB:
+		flow = bpf_map_lookup_elem(&km_flow_blank, &zero);
+		if (!flow || bpf_map_update_elem(&km_flow, &key, flow, BPF_ANY))
+			return;
+		flow = bpf_map_lookup_elem(&km_flow, &key);
+		if (!flow)
+			return;
+		flow->current = KM_NO_HALF;
+		flow->mode = conn->mode;
+		flow->wire_first = conn->wire_first;
+		flow->wire_count = conn->wire_count;
+		flow->source = conn->source;
+		flow->netns = conn->netns;
+		bpf_sock_ops_cb_flags_set(ctx, ctx->bpf_sock_ops_cb_flags | BPF_SOCK_OPS_STATE_CB_FLAG);
+		return;
+	case BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB:
+		bpf_sock_hash_update(ctx, &km_sock, &key, BPF_ANY);
+		return;
+	case BPF_SOCK_OPS_STATE_CB:
+		flow = bpf_map_lookup_elem(&km_flow, &key);
+		if (!flow)
+			return;
+		flow->closed_ns = bpf_ktime_get_ns();
+		flow->flags |= KM_FLOW_CLOSED;
+		if (flow->flags & KM_FLOW_DONE || !(flow->flags & KM_FLOW_SHAKEN))
+			km_flow_delete(flow, &key);
+		return;
+	}
+}
+
 /*
  * Called some 13 times for a connection, whether it is ours or not, so it leaves as early as it can: of all
  * state changes only the one to TCP_CLOSE is looked at, and that the handshake was done is seen then.
@@ -155,7 +228,7 @@ int km_sockops(struct bpf_sock_ops *ctx)
 	if (op == BPF_SOCK_OPS_STATE_CB) {
 		if (ctx->args[1] != BPF_TCP_CLOSE)
 			return 1;
-	} else if (op != BPF_SOCK_OPS_TCP_CONNECT_CB &&
+	} else if (op != BPF_SOCK_OPS_TCP_CONNECT_CB && op != BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB &&
 		   (!km_observe_inbound || op != BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB)) {
 		return 1;
 	}
@@ -167,13 +240,15 @@ int km_sockops(struct bpf_sock_ops *ctx)
 		return 1;
 	}
 	conn = bpf_sk_storage_get(&km_conn, sk, NULL, 0);
-	if (op == BPF_SOCK_OPS_TCP_CONNECT_CB) {
-		if (conn)
-			bpf_sock_ops_cb_flags_set(ctx,
-						  ctx->bpf_sock_ops_cb_flags | BPF_SOCK_OPS_STATE_CB_FLAG);
+	if (!conn)
+		return 1;
+	if (conn->flags & KM_CONN_HTTP) {
+		km_spliced(ctx, conn, op);
 		return 1;
 	}
-	if (conn && !(conn->flags & KM_CONN_CLOSED))
+	if (op == BPF_SOCK_OPS_TCP_CONNECT_CB)
+		bpf_sock_ops_cb_flags_set(ctx, ctx->bpf_sock_ops_cb_flags | BPF_SOCK_OPS_STATE_CB_FLAG);
+	else if (op == BPF_SOCK_OPS_STATE_CB && !(conn->flags & KM_CONN_CLOSED))
 		km_closed(ctx, sk, conn, ctx->args[0]);
 	return 1;
 }

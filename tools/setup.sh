@@ -7,9 +7,14 @@ cd "$(dirname "$(readlink -f "$0")")/.."
 packages=(
 	clang-19 clang-format-19 libbpf-dev bpftool # build: objects, their BTF, libbpf
 	iproute2 iptables procps util-linux # tests: namespaces, the DNAT to measure beside
-	curl wrk nginx-light python3 # tests: real clients and servers
+	curl wget wrk apache2-utils nghttp2-client nginx-light haproxy python3 # tests: real clients and servers
 	zsh fish # tests: kmeshctl's completion in the shells it is for
 )
+
+# A Go of the machine's own is newer than Debian's; either builds the tests' net/http client.
+if ! command -v go >/dev/null && [ ! -x /usr/local/go/bin/go ]; then
+	packages+=(golang-go)
+fi
 
 missing=()
 for package in "${packages[@]}"; do

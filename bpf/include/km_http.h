@@ -4,6 +4,7 @@
 #define KM_HTTP_H
 
 #include <linux/types.h>
+#include "km_route.h"
 
 /* What the first bytes of a message are. */
 enum km_http_verdict {
@@ -45,4 +46,29 @@ struct km_http_head {
 	__u64 content_length; /* with KM_BODY_LENGTH */
 };
 
+/* Fields that the head parser has met, and what it read of them. */
+enum km_http_seen {
+	KM_HTTP_SEEN_HOST = 1,
+	KM_HTTP_SEEN_LENGTH = 2,
+	KM_HTTP_SEEN_CODING = 4,  /* transfer-encoding: chunked */
+	KM_HTTP_SEEN_CLOSE = 8,	  /* connection: close */
+	KM_HTTP_SEEN_KEEP = 16,	  /* connection: keep-alive */
+	KM_HTTP_SEEN_SWITCH = 32, /* connection: upgrade */
+	KM_HTTP_SEEN_UPGRADE = 64,
+	KM_HTTP_SEEN_EXPECT = 128,
+};
+
+/* What the functions of the head parser keep between them. */
+struct km_http_parser {
+	__u32 length;			 /* of the text */
+	__u32 first;			 /* it is the beginning of a connection */
+	__u32 seen;			 /* enum km_http_seen */
+	__u32 query;			 /* where the query begins, 0: none */
+	struct km_route_range authority; /* of the target, with port; length 0: none */
+	struct km_route_range host;	 /* the Host field's value, with port */
+};
+
+/* STUBTYPES */
+struct km_response { __u64 a[4]; };
+struct km_chunks { __u64 a[2]; };
 #endif

@@ -65,6 +65,7 @@ struct km_route_scratch {
 	__u8 last[KM_ROUTE_MAX_NAMES];
 	__u8 next[KM_ROUTE_MAX_HEADERS];
 	struct km_http_head head;
+	struct km_http_parser parser;
 	/* The head; a block may be read from its last byte on. */
 	__u8 bytes[KM_ROUTE_MAX_HEAD + 64];
 };

@@ -68,13 +68,25 @@ enum km_counter {
 	KM_COUNTER_TRAFFIC_LOST = 3,	 /* km_traffic was full: a connection is missing from the metrics */
 	KM_COUNTER_STORAGE_FAILED = 4,	 /* no memory for a socket's record: balanced, not observed */
 	KM_COUNTER_UDP_REPLY_LOST = 5,	 /* km_udp_reply could not be written: the datagram was refused */
-	KM_COUNTER_MAX = 6,
+	KM_COUNTER_FLOW_FULL = 6,     /* km_flow was full: a connection to an HTTP service was reset */
+	KM_COUNTER_WIRE_FULL = 7,     /* no port was free towards an endpoint */
+	KM_COUNTER_BYPASSED = 8,      /* bytes that did not pass the parser (TCP Fast Open, …): connection reset */
+	KM_COUNTER_KICKS = 9,	      /* kicks that TC saw */
+	KM_COUNTER_SWITCHES = 10,     /* requests that went to another endpoint than the one before */
+	KM_COUNTER_HELD = 11,	      /* requests that waited for the answer before (pipelining) */
+	KM_COUNTER_SYN_RETRIED = 12,  /* SYNs sent again or to another endpoint */
+	KM_COUNTER_STALE_TUPLE = 13,  /* an endpoint still knew the tuple: reset, and tried again */
+	KM_COUNTER_PACKET_FAILED = 14, /* a packet could not be written */
+	KM_COUNTER_BEHIND_KICK = 15,   /* bytes that came too early were dropped; TCP sends them again */
+	KM_COUNTER_SCRATCH_BUSY = 16,  /* too many requests at once on one CPU */
+	KM_COUNTER_MAX = 17,
 };
 
 enum km_conn_flags {
 	KM_CONN_REWRITTEN = 1,	 /* asked and real differ: getpeername and recvmsg show asked */
 	KM_CONN_CLOSED = 2,	 /* counted as closed; a socket can pass TCP_CLOSE twice */
 	KM_CONN_UDP_REPLIES = 4, /* datagrams were rewritten one by one: look in km_udp_reply */
+	KM_CONN_HTTP = 8,	 /* spliced: counted by request, not by connection */
 };
 
 /* A destination that the mesh serves. addr all zero (or ::ffff:0.0.0.0) is a listener on every address. */
@@ -207,6 +219,11 @@ struct km_conn {
 	__u8 flags;	/* enum km_conn_flags */
 	__u8 reason;	/* enum km_reason */
 	__u64 start_ns; /* CLOCK_MONOTONIC at connect() or at accept's handshake */
+	__u64 netns;	/* KM_CONN_HTTP: as in km_enrolment */
+	__u16 wire_first;
+	__u16 wire_count;
+	__u8 mode; /* enum km_listener_mode */
+	__u8 pad[3];
 };
 
 struct km_traffic_key {

@@ -32,8 +32,13 @@ export interface WorkloadItem {
   readonly serviceAccount: string;
   readonly node: string | null;
   readonly ready: boolean;
-  /** `enrolled`, `not enrolled`, or `pending: REASON` when the labels ask for it and it could not be done. */
+  /**
+   * `enrolled`, `enrolled, HTTP off: REASON`, `not enrolled`, or `pending: REASON` when the labels ask for it and it could
+   * not be done.
+   */
   readonly mesh: string;
+  /** Devices that carry its traffic and have the mesh's programs: the host's end of a veth, or `NAME (inside)`. */
+  readonly devices: readonly string[];
   readonly netns: string | null;
   readonly labels: Readonly<Record<string, string>>;
   /** `file:line` */
@@ -145,7 +150,10 @@ export interface StatusReport {
   readonly kernel: {
     readonly inSync: boolean;
     readonly differences: readonly string[];
+    /** Programs that run for the whole machine. */
     readonly hooks: readonly string[];
+    /** Devices of enrolled workloads that have programs. */
+    readonly devices: number;
   };
   readonly maps: readonly MapItem[];
 }

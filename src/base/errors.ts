@@ -49,6 +49,15 @@ export const errorTable = {
     title: 'network namespace of a pod not found',
     fix: 'create the namespace, or correct the annotation kmesh.net/netns',
   },
+  KM2008: {
+    title: 'two VirtualServices for one host',
+    fix: 'merge them, or remove the host from one; the first is in force',
+  },
+  KM2009: { title: 'routes without effect', fix: 'check the hosts or parentRefs, and the protocol of the port' },
+  KM2010: {
+    title: 'route to something that is not there',
+    fix: 'check host, port and subset of the destination, and the ReferenceGrants of its namespace',
+  },
   // KM3xxx: compile and publish
   KM3001: { title: 'a kernel table is full', fix: 'raise the named setting and restart the daemon' },
   KM3002: { title: 'no run of free slots is long enough', fix: 'raise --max-slots and restart the daemon' },
@@ -115,6 +124,10 @@ export const errorTable = {
   KM4012: {
     title: 'A kernel ring buffer or iterator cannot be read',
     fix: 'see kmeshctl check for what this kernel lacks',
+  },
+  KM4013: {
+    title: 'The network devices of a namespace cannot be listed',
+    fix: 'see the errno in the message; the daemon needs root',
   },
   // KM5xxx: daemon
   KM5001: { title: 'No such path in the admin API', fix: 'GET / lists the paths' },

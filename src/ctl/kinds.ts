@@ -43,6 +43,7 @@ const workloads = defineKind<WorkloadItem>({
     { header: 'SERVICE-ACCOUNT', wide: true, cell: (item) => item.serviceAccount },
     { header: 'NODE', wide: true, cell: (item) => item.node ?? '' },
     { header: 'NETNS', wide: true, cell: (item) => item.netns ?? '' },
+    { header: 'DEVICES', wide: true, cell: (item) => item.devices.join(',') },
     { header: 'LABELS', wide: true, cell: (item) => labelList(item.labels) },
     { header: 'ORIGIN', wide: true, cell: (item) => item.origin },
   ],

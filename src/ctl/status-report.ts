@@ -21,7 +21,7 @@ export function statusReport(report: StatusReport, view: { readonly nowMs: numbe
     [
       'Kernel',
       `${kernel.inSync ? tint(true, 'in sync') : tint(false, 'out of sync')}, ` +
-        `${kernel.hooks.length} hooks, Linux ${version.kernel}, schema ${version.schema}`,
+        `${kernel.hooks.length} hooks, ${kernel.devices} devices, Linux ${version.kernel}, schema ${version.schema}`,
     ],
     ['Services', `${counts.services}, ${counts.listeners} listeners, ${counts.endpoints} endpoints`],
     ['Workloads', `${counts.workloads}, ${counts.enrolled} enrolled`],

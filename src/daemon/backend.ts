@@ -12,7 +12,7 @@ import type { Names } from '../probe/names.ts';
 import { tablesOf } from '../publish/tables.ts';
 import { differences } from '../publish/verify.ts';
 import type { Controller } from './controller.ts';
-import { cgroupPrograms, type DataPlane } from './data-plane.ts';
+import { type DataPlane, hookNames } from './data-plane.ts';
 import { kernelDump } from './dump.ts';
 import type { Settings } from './settings.ts';
 import type { Telemetry } from './telemetry.ts';
@@ -47,13 +47,13 @@ export function adminBackend(d: DaemonParts): AdminBackend {
     status: async () => statusReport(d, pending()),
     checks: async () => d.checks(),
     services: async () => serviceItems(d.mesh),
-    workloads: async () => workloadItems(d.mesh, (uid) => d.enroller.state(uid)),
+    workloads: async () => workloadItems(d.mesh, d.enroller),
     endpoints: async () => endpointItems(d.mesh, (id) => d.plane.maps.km_endpoint_stats.get(id), d.telemetry.live()),
     listeners: async () => listenerItems(d.mesh, (id) => d.plane.maps.km_cluster_stats.get(id)),
     connections: async () => d.telemetry.live().map((event) => connectionItem(event, d.names, systemClock)),
     maps: async () => d.telemetry.maps(),
     configDump: async () => ({
-      workloads: workloadItems(d.mesh, (uid) => d.enroller.state(uid)),
+      workloads: workloadItems(d.mesh, d.enroller),
       services: [...d.mesh.services.values()],
     }),
     kernelDump: async () => kernelDump(d.plane.maps),
@@ -69,7 +69,7 @@ export function adminBackend(d: DaemonParts): AdminBackend {
 
 function detached(plane: DataPlane): string[] {
   const running = new Set(plane.hooks());
-  return cgroupPrograms.filter((name) => !running.has(name)).map((name) => `hook ${name} was detached`);
+  return hookNames.filter((name) => !running.has(name)).map((name) => `hook ${name} was detached`);
 }
 
 function statusReport(d: DaemonParts, pending: readonly string[]): StatusReport {
@@ -94,7 +94,7 @@ function statusReport(d: DaemonParts, pending: readonly string[]): StatusReport 
       endpoints: counts.endpoints,
       listeners: counts.listeners,
     },
-    kernel: { inSync: found.length === 0, differences: found, hooks: d.plane.hooks() },
+    kernel: { inSync: found.length === 0, differences: found, hooks: d.plane.hooks(), devices: d.enroller.devices },
     maps: d.telemetry.maps(),
   };
 }

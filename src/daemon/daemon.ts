@@ -4,6 +4,8 @@ import type { CheckResult } from '../api/types.ts';
 import { KmError } from '../base/errors.ts';
 import { Log } from '../base/log.ts';
 import { Enroller } from '../enrol/enroller.ts';
+import { NamespacePrograms } from '../enrol/namespace-programs.ts';
+import { LinkListener } from '../kernel/link-events.ts';
 import { MeshBuilder } from '../model/mesh.ts';
 import type { Problem } from '../model/types.ts';
 import { Metrics } from '../probe/metrics.ts';
@@ -14,6 +16,7 @@ import { FilesSource } from '../source/files.ts';
 import { adminBackend } from './backend.ts';
 import { Controller } from './controller.ts';
 import { DataPlane } from './data-plane.ts';
+import { flowsOf } from './flows.ts';
 import { parseHostPort } from './host-port.ts';
 import { takeLock } from './lock.ts';
 import { MemoryTrim } from './memory.ts';
@@ -27,6 +30,7 @@ import { versionInfo } from './version.ts';
 /** Namespaces are looked at so often: one that is made after its pod's object is under the mesh that soon. */
 const namespacesEveryMs = 500;
 const pruneEveryMs = 60_000;
+const sweepEveryMs = 10_000;
 
 export interface Output {
   readonly accessLog: AccessLogOutput;
@@ -84,6 +88,7 @@ async function run(
     cgroup2Path: settings.cgroup2Path,
     mapSizes: settings.mapSizes,
     inbound: settings.inbound,
+    deviceAttach: settings.deviceAttach,
     log: log.logger('kernel'),
   });
   const now = (): number => performance.now();
@@ -93,7 +98,17 @@ async function run(
   telemetry.setInbound(settings.inbound);
   telemetry.setAccessLog(settings.accessLog !== 'off', settings.accessLog === 'off' ? undefined : settings.accessLog);
   const namespaces = new Namespaces((path) => plane.netnsCookie(path), now);
-  const enroller = new Enroller(tableOf(plane.maps.km_enrolment), namespaces, log.logger('enrol'));
+  const flows = flowsOf(plane.flowMap);
+  const listener = new LinkListener();
+  const devices = new NamespacePrograms({
+    programs: plane.devicePrograms,
+    cookie: (path) => plane.netnsCookie(path),
+    events: () => listener.drain(),
+    hasFlows: (addresses) => flows.hasFlows(addresses),
+    now,
+    log: log.logger('enrol'),
+  });
+  const enroller = new Enroller(tableOf(plane.maps.km_enrolment), namespaces, devices, log.logger('enrol'));
   const builder = new MeshBuilder({
     resolveNetns: (path) => namespaces.resolve(path),
     locate: (origin, path) => source.locate(origin, path),
@@ -177,8 +192,11 @@ async function run(
     setInterval(guarded(what, action), milliseconds);
   const timers = [
     every(namespacesEveryMs, 'looking at network namespaces', () => {
-      controller.refresh(namespaces.changed());
+      controller.refresh(namespaces.changed() || enroller.due());
       if (!attached()) activate();
+    }),
+    every(sweepEveryMs, 'sweeping connections', () => {
+      if (!flows.isEmpty()) flows.sweep();
     }),
     every(pruneEveryMs, 'pruning metrics', () => {
       metrics.carry(telemetry.pruneTraffic());
@@ -195,6 +213,7 @@ async function run(
       await adminServer.stop();
       metricsServer.closeAllConnections();
       metricsServer.close();
+      listener.close();
       plane.close();
       release();
       daemonLog.info('stopped; the kernel works on without a daemon');

@@ -6,14 +6,15 @@ import { existsSync, readdirSync, rmdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { KmError } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
-import { attachCgroup } from '../kernel/attach.ts';
+import { attachCgroup, attachSkMsg } from '../kernel/attach.ts';
 import { findCgroup2 } from '../kernel/cgroup.ts';
 import { readCookieByProgram } from '../kernel/cookie-reader.ts';
+import { DevicePrograms, isDevicePin, placeName, recordedPlaces, removePlaces } from '../kernel/device-programs.ts';
 import { mapTypes, schema } from '../kernel/gen/layout.gen.ts';
 import { readIterator } from '../kernel/iterator.ts';
 import { type Libbpf, openLibbpf } from '../kernel/libbpf.ts';
 import { ensureLink, type Link, openLink } from '../kernel/link.ts';
-import { type KernelMap, type MapType, typedMaps } from '../kernel/map.ts';
+import { type KernelMap, type MapType, type RawMap, typedMaps } from '../kernel/map.ts';
 import { netnsCookie } from '../kernel/netns.ts';
 import { type LoadedObjects, loadObjects, type Program } from '../kernel/object.ts';
 import { ensureBpffs, linksDirectory, listPins, mapsDirectory, pinMaps, removeTree, unpin } from '../kernel/pin.ts';
@@ -21,7 +22,7 @@ import { sizeFlags } from './settings.ts';
 import { root } from './version.ts';
 
 const objectsDirectory = join(root, 'build', 'bpf');
-const mainObjects = ['sock_addr', 'sockops', 'conn_iter', 'routes'];
+const mainObjects = ['sock_addr', 'sockops', 'conn_iter', 'splice', 'request'];
 
 /** Tables that point into each other: an old one beside a new empty one would lead nowhere. */
 const balancingTables = [
@@ -52,7 +53,15 @@ export const cgroupPrograms = [
   'km_connect6',
 ] as const;
 
-const { km_netns_cookie: _, km_conn, km_event, ...tableTypes } = mapTypes;
+/** The program that sees what the sockets of `requestSockets` send. */
+const requestProgram = 'km_request';
+const requestSockets = 'km_sock';
+
+/** All hooks but those at devices, which come and go with namespaces. */
+export const hookNames: readonly string[] = [...cgroupPrograms, requestProgram];
+
+/** Sockets and tables of routes have no values that user space could read. */
+const { km_netns_cookie: _, km_conn, km_event, km_request_event, km_sock, ...tableTypes } = mapTypes;
 type TableTypes = typeof tableTypes;
 export type Maps = {
   readonly [N in keyof TableTypes]: TableTypes[N] extends MapType<infer K, infer V> ? KernelMap<K, V> : never;
@@ -64,17 +73,22 @@ export interface DataPlaneOptions {
   readonly mapSizes: Readonly<Record<string, number>>;
   /** Accepted connections are to be observed, if this kernel can. */
   readonly inbound: boolean;
+  /** Programs at devices: by tcx links where this kernel has them, or by clsact in any case. */
+  readonly deviceAttach: 'auto' | 'clsact';
   readonly log: Logger;
 }
 
 export class DataPlane {
   readonly maps: Maps;
   readonly cgroup: string;
+  /** The programs at the devices of enrolled namespaces. */
+  readonly devicePrograms: DevicePrograms;
   readonly #cgroupId: bigint;
   readonly #options: DataPlaneOptions;
   readonly #loaded: LoadedObjects;
   readonly #libbpf: Libbpf;
   readonly #links = new Map<string, Link>();
+  #requestWithoutLink = false;
 
   constructor(options: DataPlaneOptions) {
     this.#options = options;
@@ -86,6 +100,12 @@ export class DataPlane {
     for (const { map, reason } of this.#loaded.notReused) options.log.warn('map is made anew', { map, reason });
     if (this.#loaded.reused.length > 0) options.log.info('adopted pinned maps', { maps: this.#loaded.reused.length });
     this.maps = typedMaps(this.#loaded.maps, tableTypes);
+    this.devicePrograms = new DevicePrograms({
+      libbpf: this.#libbpf,
+      programs: this.#loaded.programs,
+      directory: linksDirectory(options.bpfFsPath),
+      tcx: options.deviceAttach === 'auto',
+    });
   }
 
   /** Sockets that were accepted are observed where sock_ops can ask for the namespace; older kernels refuse the program. */
@@ -112,10 +132,16 @@ export class DataPlane {
     return this.#rawMap('km_event');
   }
 
+  /** The spliced connections; null when no program has such a table. */
+  get flowMap(): RawMap | null {
+    return this.#loaded.maps.get('km_flow') ?? null;
+  }
+
   /** Pins the maps and puts the programs to work; those of an earlier daemon are switched in place, one by one. */
   activate(): void {
     const { bpfFsPath } = this.#options;
     pinMaps(mapsDirectory(bpfFsPath, schema), this.#loaded.maps.values());
+    this.#attachRequestProgram();
     for (const name of cgroupPrograms) {
       const program = this.#program(name);
       const path = join(linksDirectory(bpfFsPath), name);
@@ -126,6 +152,27 @@ export class DataPlane {
       );
     }
     for (const other of otherSchemas(bpfFsPath)) removeTree(join(bpfFsPath, other));
+  }
+
+  /**
+   * A link stays with its map: one to a map that was made anew is left for a new one. Without links (before 6.10) the map
+   * holds the program. Sockets that are in the map keep the program that they were put in with.
+   */
+  #attachRequestProgram(): void {
+    const program = this.#program(requestProgram);
+    const sockets = this.#rawMap(requestSockets);
+    const path = join(linksDirectory(this.#options.bpfFsPath), requestProgram);
+    const pinned = openLink(path);
+    if (pinned?.info().target === sockets.info.id) {
+      pinned.update(program);
+      this.#links.set(requestProgram, pinned);
+      return;
+    }
+    pinned?.close();
+    const link = attachSkMsg(program, sockets);
+    link?.pin(path);
+    if (link !== null) this.#links.set(requestProgram, link);
+    this.#requestWithoutLink = link === null;
   }
 
   /** A link stays with its cgroup for ever: one of another `--cgroup2-path` has to go before the new one is made. */
@@ -140,10 +187,12 @@ export class DataPlane {
     link.close();
   }
 
-  /** Names of the hooks that run now. A link that somebody else has detached is on no cgroup any more. */
+  /** Names of the hooks that run now, but those at devices. A link that somebody else has detached is on nothing any more. */
   hooks(): string[] {
-    const running = [...this.#links].filter(([, link]) => link.info().cgroupId !== 0n);
-    return running.map(([name]) => name).sort();
+    const isAttached = (name: string, link: Link): boolean =>
+      name === requestProgram ? link.info().target !== 0 : link.info().cgroupId !== 0n;
+    const running = [...this.#links].flatMap(([name, link]) => (isAttached(name, link) ? [name] : []));
+    return (this.#requestWithoutLink ? [...running, requestProgram] : running).sort();
   }
 
   /** The live connections, struct km_event by struct km_event. */
@@ -198,12 +247,15 @@ export function removeDataPlane(bpfFsPath: string): string[] {
   if (!existsSync(bpfFsPath)) return [];
   const removed: string[] = [];
   const links = linksDirectory(bpfFsPath);
-  for (const name of listPins(links)) {
+  for (const name of listPins(links).filter((pinned) => !isDevicePin(pinned))) {
     const link = openLink(join(links, name));
     link?.detach();
     link?.close();
     removed.push(`hook ${name}`);
   }
+  const places = recordedPlaces(links);
+  if (places.length > 0) removePlaces(openLibbpf(), links, places);
+  removed.push(...places.map((place) => `hook ${placeName(place)}`));
   for (const directory of directoriesOf(bpfFsPath)) {
     if (directory !== 'links') removed.push(`maps ${directory}`);
     removeTree(join(bpfFsPath, directory));

@@ -28,6 +28,7 @@ export function kernelDump(maps: Maps): unknown {
     enrolments: [...maps.km_enrolment.entries()].map(([cookie, e]) => ({
       netnsCookie: String(cookie),
       workload: String(e.workload),
+      wirePorts: e.wireCount === 0 ? null : [e.wireFirst, e.wireFirst + e.wireCount - 1],
     })),
     workloadAddresses: [...maps.km_workload_address.entries()].map(([key, id]) => ({
       address: addressFromWords(key.addr),

@@ -14,6 +14,8 @@ export interface Settings {
   readonly monitoring: boolean;
   /** Observe accepted connections too, not only those that enrolled workloads open. */
   readonly inbound: boolean;
+  /** How programs are attached to devices: `auto` is by tcx links where the kernel has them. */
+  readonly deviceAttach: 'auto' | 'clsact';
   readonly accessLog: 'off' | Format;
   readonly kmeshMetricNames: boolean;
   readonly logLevel: Level;
@@ -47,6 +49,12 @@ export const sizes: readonly Size[] = [
   { map: 'km_traffic', flag: '--max-traffic', entries: 262144, what: 'pairs of workloads in the metrics' },
   { map: 'km_affinity', flag: '--max-affinity', entries: 65536, what: 'clients kept on an endpoint (oldest go)' },
   { map: 'km_udp_reply', flag: '--max-udp-replies', entries: 65536, what: 'awaited datagram answers (oldest go)' },
+  {
+    map: 'km_sock',
+    flag: '--max-http-connections',
+    entries: 65536,
+    what: 'open connections whose requests are routed',
+  },
   { map: 'km_event', flag: '--event-buffer', entries: 1048576, what: 'bytes of the access log buffer (power of two)' },
 ];
 
@@ -105,6 +113,11 @@ export function addFlags(command: Command, hostname: string): Command {
     .option('--monitoring <bool>', 'count connections and bytes in the kernel', boolean, true)
     .option('--inbound <bool>', 'observe accepted connections too (reporter="destination")', boolean, false)
     .addOption(
+      new Option('--device-attach <how>', 'programs at devices: by tcx where the kernel has it, or by clsact')
+        .choices(['auto', 'clsact'])
+        .default('auto'),
+    )
+    .addOption(
       new Option('--access-log <format>', 'one line a connection on stdout')
         .choices(['off', 'text', 'json'])
         .default('off'),
@@ -134,6 +147,7 @@ export function settingsOf(options: Readonly<Record<string, unknown>>): Settings
     metricsAddress: text('metricsAddress'),
     monitoring: options['monitoring'] === true,
     inbound: options['inbound'] === true,
+    deviceAttach: text('deviceAttach') === 'clsact' ? 'clsact' : 'auto',
     accessLog: accessLogOf(text('accessLog')),
     kmeshMetricNames: options['kmeshMetricNames'] === true,
     logLevel: level(text('logLevel')),

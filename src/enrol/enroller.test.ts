@@ -3,20 +3,33 @@ import { beforeEach, test } from 'node:test';
 import { Log } from '../base/log.ts';
 import { workloadId } from '../compile/service.ts';
 import type { Workload } from '../model/types.ts';
-import { Enroller, type EnrolTable } from './enroller.ts';
+import { type DeviceAccess, Enroller, type EnrolTable } from './enroller.ts';
+import type { HttpState } from './namespace-programs.ts';
 
 let held: Map<bigint, bigint>;
 let namespaces: Map<string, { readonly identity: string; readonly cookie: bigint }>;
 let lines: string[];
+let steps: string[];
+let wire: Map<bigint, readonly [first: number, count: number]>;
+let http: HttpState;
 
 const table = (maxEntries: number): EnrolTable => ({
   name: 'km_enrolment',
   maxEntries,
-  entries: () => [...held].map(([cookie, workload]) => [cookie, { workload, wireFirst: 0, wireCount: 0 }] as const),
+  entries: () =>
+    [...held].map(([cookie, workload]) => {
+      const [wireFirst, wireCount] = wire.get(cookie) ?? [1024, 31_744];
+      return [cookie, { workload, wireFirst, wireCount }] as const;
+    }),
   write: (entries) => {
-    for (const [cookie, { workload }] of entries) held.set(cookie, workload);
+    if (entries.length > 0) steps.push(`open ${entries.map(([cookie]) => cookie).join(' ')}`);
+    for (const [cookie, { workload, wireFirst, wireCount }] of entries) {
+      held.set(cookie, workload);
+      wire.set(cookie, [wireFirst, wireCount]);
+    }
   },
   remove: (cookies) => {
+    if (cookies.length > 0) steps.push(`close ${cookies.join(' ')}`);
     for (const cookie of cookies) held.delete(cookie);
   },
 });
@@ -24,9 +37,23 @@ const netns = {
   identity: (path: string) => namespaces.get(path)?.identity ?? null,
   cookie: (path: string) => namespaces.get(path)?.cookie ?? 0n,
 };
+/** Programs at devices, in the order of what is asked of them and of the gate. */
+const devices: DeviceAccess = {
+  join: (paths) => {
+    const fresh = [...paths.keys()].filter((cookie) => !held.has(cookie));
+    if (fresh.length > 0) steps.push(`attach ${fresh.join(' ')}`);
+    return new Map([...paths.keys()].map((cookie) => [cookie, http]));
+  },
+  keepOnly: (cookies) => {
+    steps.push(`keep ${[...cookies].join(' ')}, gate ${[...held.keys()].join(' ')}`);
+  },
+  due: () => false,
+  differences: () => [],
+  devices: 1,
+};
 const enroller = (maxEntries = 10): Enroller => {
   const log = new Log({ format: 'text', level: 'info', write: (line) => lines.push(line) });
-  return new Enroller(table(maxEntries), netns, log.logger('enrol'));
+  return new Enroller(table(maxEntries), netns, devices, log.logger('enrol'));
 };
 const pod = (name: string, path?: string, enrolled = true): Workload => ({
   uid: `Kubernetes//Pod/shop/${name}`,
@@ -47,6 +74,9 @@ const pod = (name: string, path?: string, enrolled = true): Workload => ({
 beforeEach(() => {
   held = new Map();
   lines = [];
+  steps = [];
+  wire = new Map();
+  http = { wire: { first: 1024, count: 31_744 }, devices: ['veth2'], reason: null };
   namespaces = new Map([
     ['/run/netns/a', { identity: '4:1:1', cookie: 11n }],
     ['/run/netns/b', { identity: '4:2:1', cookie: 12n }],
@@ -101,4 +131,41 @@ test('a state is logged once, and a difference in the kernel is found', () => {
   assert.equal(lines.length, 1);
   held.clear();
   assert.deepEqual(e.differences(), ['network namespace 11 is not enrolled in the kernel']);
+});
+
+test('programs are attached before the gate opens, and given up after it has closed', () => {
+  const e = enroller();
+  e.sync([pod('a', '/run/netns/a'), pod('b', '/run/netns/b')]);
+  e.sync([pod('b', '/run/netns/b')]);
+  assert.deepEqual(steps, ['attach 11 12', 'open 11 12', 'keep 11 12, gate 11 12', 'close 11', 'keep 12, gate 12']);
+  assert.deepEqual(e.devicesOf('Kubernetes//Pod/shop/b'), ['veth2']);
+  assert.deepEqual(e.devicesOf('Kubernetes//Pod/shop/a'), []);
+});
+
+test('a namespace that cannot send HTTP is enrolled without, says why, and gets it when it can', () => {
+  const e = enroller();
+  http = { wire: { first: 0, count: 0 }, devices: [], reason: 'it has no network device yet' };
+  const uid = 'Kubernetes//Pod/shop/a';
+  for (let i = 0; i < 2; i++) e.sync([pod('a', '/run/netns/a')]);
+  assert.deepEqual(wire.get(11n), [0, 0]);
+  assert.equal(e.state(uid), 'enrolled, HTTP off: it has no network device yet');
+  http = { wire: { first: 5000, count: 1000 }, devices: ['veth2'], reason: null };
+  for (let i = 0; i < 2; i++) e.sync([pod('a', '/run/netns/a')]);
+  assert.deepEqual(wire.get(11n), [5000, 1000]);
+  assert.equal(e.state(uid), 'enrolled');
+  assert.deepEqual(
+    lines.map((line) => line.slice(line.indexOf(' enrol: ') + 8).trim()),
+    [
+      `workload enrolled workload=${uid}`,
+      `HTTP is off for a workload workload=${uid} reason="it has no network device yet"`,
+      `HTTP is on for a workload workload=${uid}`,
+    ],
+  );
+});
+
+test('another run of ports in the kernel is a difference', () => {
+  const e = enroller();
+  e.sync([pod('a', '/run/netns/a')]);
+  wire.set(11n, [1024, 10]);
+  assert.equal(e.differences().length, 2);
 });

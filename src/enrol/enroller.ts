@@ -1,13 +1,15 @@
 /**
  * Puts workloads under the mesh: finds the network namespace of each workload that its labels enrol and writes the
  * namespace's cookie into the kernel's gate. A namespace that is not there yet, or was made anew under the same path, is
- * found when {@link Enroller.sync} runs next.
+ * found when {@link Enroller.sync} runs next. The programs at its devices come before the gate opens and go after it has
+ * closed.
  */
 import type { Logger } from '../base/log.ts';
 import { workloadId } from '../compile/service.ts';
 import type { KmEnrolment } from '../kernel/gen/layout.gen.ts';
 import type { Workload } from '../model/types.ts';
 import type { Table } from '../publish/tables.ts';
+import type { HttpState, NamespacePrograms } from './namespace-programs.ts';
 
 /** Network namespaces by path, as src/kernel/netns.ts reaches them. */
 export interface NetnsAccess {
@@ -16,9 +18,18 @@ export interface NetnsAccess {
   cookie(path: string): bigint;
 }
 
+/** The programs at the devices of namespaces, as {@link NamespacePrograms} keeps them. */
+export type DeviceAccess = Pick<NamespacePrograms, 'join' | 'keepOnly' | 'due' | 'differences' | 'devices'>;
+
 interface Known {
   readonly identity: string;
   readonly cookie: bigint;
+}
+
+interface State {
+  /** Why the workload is not enrolled although its labels say so; null: it is. */
+  readonly pending: string | null;
+  readonly http: HttpState | null;
 }
 
 export type EnrolTable = Pick<Table<bigint, KmEnrolment>, 'name' | 'maxEntries' | 'entries' | 'write' | 'remove'>;
@@ -26,21 +37,41 @@ export type EnrolTable = Pick<Table<bigint, KmEnrolment>, 'name' | 'maxEntries' 
 export class Enroller {
   readonly #table: EnrolTable;
   readonly #netns: NetnsAccess;
+  readonly #devices: DeviceAccess;
   readonly #log: Logger;
-  /** What the kernel holds: cookie → workload id. */
-  #held: Map<bigint, bigint> | null = null;
+  /** What the kernel holds by cookie. */
+  #held: Map<bigint, KmEnrolment> | null = null;
   readonly #known = new Map<string, Known>();
-  readonly #state = new Map<string, string>();
+  readonly #state = new Map<string, State>();
 
-  constructor(table: EnrolTable, netns: NetnsAccess, log: Logger) {
+  constructor(table: EnrolTable, netns: NetnsAccess, devices: DeviceAccess, log: Logger) {
     this.#table = table;
     this.#netns = netns;
+    this.#devices = devices;
     this.#log = log;
   }
 
-  /** `enrolled`, `not enrolled`, or `pending: REASON`. */
+  /** `enrolled`, `enrolled, HTTP off: REASON`, `not enrolled`, or `pending: REASON`. */
   state(uid: string): string {
-    return this.#state.get(uid) ?? 'not enrolled';
+    const state = this.#state.get(uid);
+    if (state === undefined) return 'not enrolled';
+    if (state.pending !== null) return `pending: ${state.pending}`;
+    return state.http?.reason ? `enrolled, HTTP off: ${state.http.reason}` : 'enrolled';
+  }
+
+  /** Devices that carry a workload's traffic; none of one that is not enrolled. */
+  devicesOf(uid: string): readonly string[] {
+    return this.#state.get(uid)?.http?.devices ?? [];
+  }
+
+  /** Devices that have programs. */
+  get devices(): number {
+    return this.#devices.devices;
+  }
+
+  /** Whether {@link sync} would do something although no workload and no namespace has changed. */
+  due(): boolean {
+    return this.#devices.due();
   }
 
   get enrolled(): number {
@@ -51,48 +82,53 @@ export class Enroller {
   differences(): string[] {
     const missing = new Map(this.#held ?? []);
     const found: string[] = [];
-    for (const [cookie, { workload }] of this.#table.entries()) {
-      if (missing.get(cookie) === workload) missing.delete(cookie);
+    for (const [cookie, record] of this.#table.entries()) {
+      if (same(missing.get(cookie), record)) missing.delete(cookie);
       else found.push(`network namespace ${cookie} is enrolled in the kernel as no source says`);
     }
     return [
       ...found,
       ...[...missing.keys()].map((cookie) => `network namespace ${cookie} is not enrolled in the kernel`),
+      ...this.#devices.differences(),
     ];
   }
 
   /** Makes the kernel's gate what the workloads say. Cheap when nothing changed. */
   sync(workloads: Iterable<Workload>): void {
-    this.#held ??= new Map([...this.#table.entries()].map(([cookie, e]) => [cookie, e.workload]));
+    this.#held ??= new Map(this.#table.entries());
     const held = this.#held;
-    const wanted = new Map<bigint, bigint>();
-    const states = new Map<string, string>();
-    const owners = new Map<bigint, string>();
+    const states = new Map<string, State>();
+    const owners = new Map<bigint, Workload>();
     for (const w of workloads) {
       if (!w.enrolled) continue;
       const found = this.#find(w);
-      const reason = typeof found === 'bigint' ? this.#obstacle(found, owners) : found;
-      states.set(w.uid, reason === null ? 'enrolled' : `pending: ${reason}`);
-      if (typeof found !== 'bigint' || reason !== null) continue;
-      owners.set(found, `${w.namespace}/${w.name}`);
-      wanted.set(found, workloadId(w.uid));
+      const pending = typeof found === 'bigint' ? this.#obstacle(found, owners) : found;
+      states.set(w.uid, { pending, http: null });
+      if (typeof found === 'bigint' && pending === null) owners.set(found, w);
     }
-    const added = [...wanted].filter(([cookie, workload]) => held.get(cookie) !== workload);
-    const gone = [...held.keys()].filter((cookie) => !wanted.has(cookie));
+    const http = this.#devices.join(new Map([...owners].map(([cookie, w]) => [cookie, w.netns ?? ''])));
+    const wanted = new Map<bigint, KmEnrolment>();
+    for (const [cookie, w] of owners) {
+      const state = http.get(cookie) ?? null;
+      states.set(w.uid, { pending: null, http: state });
+      const { first, count } = state?.wire ?? { first: 0, count: 0 };
+      wanted.set(cookie, { workload: workloadId(w.uid), wireFirst: first, wireCount: count });
+    }
     // Those that leave make room for those that come.
-    this.#table.remove(gone);
+    this.#table.remove([...held.keys()].filter((cookie) => !wanted.has(cookie)));
     this.#table.write(
-      added.map(([cookie, workload]) => [cookie, { workload, wireFirst: 0, wireCount: 0 }] as const),
+      [...wanted].filter(([cookie, record]) => !same(held.get(cookie), record)),
       'any',
     );
     this.#held = wanted;
+    this.#devices.keepOnly(new Set(wanted.keys()));
     this.#report(states);
   }
 
   /** Why a namespace that exists cannot be enrolled for one more workload, or null. */
-  #obstacle(cookie: bigint, owners: ReadonlyMap<bigint, string>): string | null {
+  #obstacle(cookie: bigint, owners: ReadonlyMap<bigint, Workload>): string | null {
     const owner = owners.get(cookie);
-    if (owner !== undefined) return `its network namespace is that of ${owner}`;
+    if (owner !== undefined) return `its network namespace is that of ${owner.namespace}/${owner.name}`;
     if (owners.size < this.#table.maxEntries) return null;
     return `KM3001 ${this.#table.name} is full (${owners.size}/${this.#table.maxEntries}): raise --max-enrolled`;
   }
@@ -116,12 +152,17 @@ export class Enroller {
     }
   }
 
-  #report(states: ReadonlyMap<string, string>): void {
-    for (const [uid, state] of states) {
-      if (this.#state.get(uid) === state) continue;
-      if (state === 'enrolled') this.#log.info('workload enrolled', { workload: uid });
-      else
-        this.#log.warn('workload cannot be enrolled yet', { workload: uid, reason: state.slice('pending: '.length) });
+  #report(states: ReadonlyMap<string, State>): void {
+    for (const [workload, { pending, http }] of states) {
+      const before = this.#state.get(workload);
+      if (before === undefined || before.pending !== pending) {
+        if (pending === null) this.#log.info('workload enrolled', { workload });
+        else this.#log.warn('workload cannot be enrolled yet', { workload, reason: pending });
+      }
+      const reason = http?.reason ?? null;
+      if (reason === (before?.http?.reason ?? null)) continue;
+      if (reason !== null) this.#log.warn('HTTP is off for a workload', { workload, reason });
+      else if (http !== null) this.#log.info('HTTP is on for a workload', { workload });
     }
     for (const uid of this.#state.keys()) {
       if (!states.has(uid)) this.#log.info('workload left the mesh', { workload: uid });
@@ -129,4 +170,8 @@ export class Enroller {
     this.#state.clear();
     for (const [uid, state] of states) this.#state.set(uid, state);
   }
+}
+
+function same(a: KmEnrolment | undefined, b: KmEnrolment): boolean {
+  return a?.workload === b.workload && a.wireFirst === b.wireFirst && a.wireCount === b.wireCount;
 }

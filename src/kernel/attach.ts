@@ -37,9 +37,16 @@ export interface Device {
   readonly direction: Direction;
 }
 
-/** Attaches a sched_cls program by a tcx link (Linux 6.6), or null when this kernel has none. KM4010. */
-export function attachTcx(program: Program, { ifindex, direction }: Device): Link | null {
-  const fd = tryCreateLink(program, ifindex, direction === 'ingress' ? attachTypes.tcxIngress : attachTypes.tcxEgress);
+/** BPF_F_BEFORE of linux/bpf.h; without another program's number: before all of them. */
+const before = 8;
+
+/**
+ * Attaches a sched_cls program by a tcx link (Linux 6.6), or null when this kernel has none. It runs after those that
+ * are there, or with `first` before them. KM4010.
+ */
+export function attachTcx(program: Program, { ifindex, direction }: Device, first = false): Link | null {
+  const type = direction === 'ingress' ? attachTypes.tcxIngress : attachTypes.tcxEgress;
+  const fd = tryCreateLink(program, ifindex, type, first ? before : 0);
   // The program was loaded and the device is checked first (ENODEV), so EINVAL is the attach type.
   if (fd === -errno.EINVAL) return null;
   if (fd < 0)
@@ -51,6 +58,15 @@ export function attachTcx(program: Program, { ifindex, direction }: Device): Lin
 export interface Filter extends Device {
   readonly priority: number;
   readonly handle: number;
+}
+
+/** Makes a device's clsact qdisc; false when it has one, or an ingress qdisc. KM4010. */
+export function createClsact(libbpf: Libbpf, ifindex: number): boolean {
+  const { hook } = tcArguments({ ifindex, direction: 'ingress', priority: 0, handle: 0 });
+  const { result } = libbpf.quietly(() => libbpf.tcHookCreate(hook.address));
+  if (result === -errno.EEXIST) return false;
+  if (result < 0) throw new KmError('KM4010', `clsact qdisc of device ${ifindex}: ${libbpfErrorName(result)}`);
+  return true;
 }
 
 /**

@@ -7,7 +7,7 @@ import { netnsCookieBySocketOption } from './netns.ts';
 import { allocate, BpfAttr, bpfCommand, close, cString, errno, errnoName, raiseMemlock } from './syscall.ts';
 
 /** Numbers of linux/bpf.h. */
-const programType = { sockOps: 13, sockAddr: 18, tracing: 26 } as const;
+const programType = { schedCls: 3, sockOps: 13, skMsg: 16, sockAddr: 18, tracing: 26 } as const;
 const attachType = { sockOps: 3, connect4: 10, getpeername4: 29, iterator: 28, tcxIngress: 46 } as const;
 const helper = { getNetnsCookie: 122, setRetval: 187 } as const;
 
@@ -61,6 +61,12 @@ function probes(libbpf: Libbpf): Probe[] {
       hasHelper(programType.sockAddr, attachType.connect4, helper.getNetnsCookie),
     ),
     need('iterator over socket storage', 'Linux 5.9 or later is needed', () => socketStorageIterator(libbpf)),
+    need('programs at network devices', 'a kernel with CONFIG_NET_CLS_BPF or tcx is needed', () =>
+      loads(programType.schedCls, 0),
+    ),
+    need('programs at the messages of sockets', 'a kernel with CONFIG_BPF_STREAM_PARSER=y is needed', () =>
+      loads(programType.skMsg, 0),
+    ),
     like('getpeername hooks', 'applications see the endpoint instead of the service address', () =>
       loads(programType.sockAddr, attachType.getpeername4),
     ),

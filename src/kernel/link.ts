@@ -3,6 +3,15 @@ import type { Program } from './object.ts';
 import { openPin, replacePin, unpin } from './pin.ts';
 import { allocate, BpfAttr, bpfCommand, close, errnoName } from './syscall.ts';
 
+export interface LinkInfo {
+  readonly id: number;
+  readonly programId: number;
+  /** Of a cgroup's link: the inode of the cgroup's directory; 0 when the link was detached or the cgroup is gone. */
+  readonly cgroupId: bigint;
+  /** Of a device's link: its number; of an sk_msg link: the map's. 0 when the link was detached or that is gone. */
+  readonly target: number;
+}
+
 /**
  * An attachment that lives as long as a descriptor or a pin of it. It can be switched to another program in one step,
  * so that no packet or connect() passes without one.
@@ -21,10 +30,9 @@ export class Link {
   }
 
   /**
-   * The kernel's numbers of the link and its program, and for a cgroup's link of the cgroup, which is its directory's inode
-   * (struct bpf_link_info). KM4010.
+   * The kernel's numbers of the link and its program, and of what it is attached to (struct bpf_link_info). KM4010.
    */
-  info(): { readonly id: number; readonly programId: number; readonly cgroupId: bigint } {
+  info(): LinkInfo {
     const info = allocate(64);
     const result = new BpfAttr().u32(0, this.fd).u32(4, 64).u64(8, info).call(bpfCommand.OBJ_GET_INFO_BY_FD);
     if (result < 0) throw new KmError('KM4010', `link info: ${errnoName(result)}`);
@@ -32,6 +40,7 @@ export class Link {
       id: info.view.getUint32(4, true),
       programId: info.view.getUint32(8, true),
       cgroupId: info.view.getBigUint64(16, true),
+      target: info.view.getUint32(16, true),
     };
   }
 
@@ -86,6 +95,15 @@ export function createLink(program: Program, target: number, attachType: number,
 }
 
 /** The same, but returns the descriptor or the negative errno. */
-export function tryCreateLink(program: Program, target: number, attachType: number): number {
-  return new BpfAttr().u32(0, program.fd).u32(4, target).u32(8, attachType).call(bpfCommand.LINK_CREATE);
+export function tryCreateLink(program: Program, target: number, attachType: number, flags = 0): number {
+  const attr = new BpfAttr().u32(0, program.fd).u32(4, target).u32(8, attachType).u32(12, flags);
+  return attr.call(bpfCommand.LINK_CREATE);
+}
+
+/** The kernel's number of a loaded program (struct bpf_prog_info). KM4010. */
+export function programId(program: Program): number {
+  const info = allocate(64);
+  const result = new BpfAttr().u32(0, program.fd).u32(4, 64).u64(8, info).call(bpfCommand.OBJ_GET_INFO_BY_FD);
+  if (result < 0) throw new KmError('KM4010', `program ${program.name}: info: ${errnoName(result)}`);
+  return info.view.getUint32(4, true);
 }

@@ -175,6 +175,18 @@ export class KernelMap<K, V> {
     }
   }
 
+  /** All keys, as {@link entries} finds them. */
+  *keys(): Generator<K> {
+    for (const [view, keyAt] of this.#pairs()) yield this.#type.key.decode(view, keyAt);
+  }
+
+  /** Whether there is no entry; one call, also for maps whose values user space cannot read. */
+  isEmpty(): boolean {
+    const result = new BpfAttr().u32(0, this.fd).u64(16, this.#nextKey).call(bpfCommand.MAP_GET_NEXT_KEY);
+    if (result < 0 && result !== -errno.ENOENT) throw this.#failure('iteration', result);
+    return result === -errno.ENOENT;
+  }
+
   /** Number of entries now; counts them. An array is always full, one of maps holds those that were put there. */
   count(): number {
     if (isArray(this.info.type)) return this.info.maxEntries;
@@ -198,7 +210,7 @@ export class KernelMap<K, V> {
   clear(): void {
     if (!isArray(this.info.type)) {
       const raw = this.as({ key: bytes(this.info.keySize), value: bytes(this.info.valueSize) });
-      raw.deleteAll([...raw.#keys()]);
+      raw.deleteAll([...raw.keys()]);
       return;
     }
     this.#value.bytes.fill(0);
@@ -259,10 +271,6 @@ export class KernelMap<K, V> {
   #batchWriter(command: number, flags: number): BatchWriter<K, V> {
     const values = command === bpfCommand.MAP_UPDATE_BATCH ? this.#type.value : null;
     return new BatchWriter(this.fd, command, this.#type.key, values, flags & update.LOCK);
-  }
-
-  *#keys(): Generator<K> {
-    for (const [view, keyAt] of this.#pairs()) yield this.#type.key.decode(view, keyAt);
   }
 
   *#pairs(): Generator<readonly [DataView, number, DataView, number]> {

@@ -1,4 +1,4 @@
-import { closeSync, openSync, statSync } from 'node:fs';
+import { closeSync, openSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
 import { KmError } from '../base/errors.ts';
 import { close, errnoName, getsockopt64, setns, socket } from './syscall.ts';
@@ -50,11 +50,41 @@ export function netnsCookie(path: string, fallback: () => bigint | null = () => 
 
 /** Addresses of global scope inside the namespace, canonical text, in the order of its devices. KM4011. */
 export function netnsAddresses(path: string): string[] {
-  const devices = withNetns<ReturnType<typeof networkInterfaces>>(path, networkInterfaces);
-  return Object.values(devices)
+  return withNetns<string[]>(path, globalAddresses);
+}
+
+/** The same of the calling thread's namespace. */
+export function globalAddresses(): string[] {
+  return Object.values(networkInterfaces())
     .flatMap((addresses) => addresses ?? [])
     .filter(({ internal, address }) => !internal && !/^(fe[89ab]|169\.254\.)/i.test(address))
     .map(({ address }) => address);
+}
+
+/**
+ * A path to each network namespace of the machine that something holds by a mount or a process, the caller's own first.
+ */
+export function allNetns(): string[] {
+  const mounted = readFileSync('/proc/self/mountinfo', 'utf8')
+    .split('\n')
+    .filter((line) => / - nsfs /.test(line) && / net:\[[0-9]+\] /.test(line))
+    .map((line) => line.split(' ')[4] ?? '');
+  const processes = readdirSync('/proc').filter((name) => /^[0-9]+$/.test(name));
+  const found = new Map<number, string>();
+  for (const path of ['/proc/thread-self/ns/net', ...mounted, ...processes.map((pid) => `/proc/${pid}/ns/net`)]) {
+    const inode = inodeOf(path);
+    if (inode !== null && !found.has(inode)) found.set(inode, path);
+  }
+  return [...found.values()];
+}
+
+function inodeOf(path: string): number | null {
+  try {
+    return statSync(path).ino;
+  } catch {
+    // Processes end while they are looked at.
+    return null;
+  }
 }
 
 /**
@@ -71,7 +101,8 @@ export function netnsId(path: string): string {
   }
 }
 
-function openNetns(path: string): number {
+/** A descriptor of the namespace of a path, for the caller to close. KM4011. */
+export function openNetns(path: string): number {
   try {
     return openSync(path, 'r');
   } catch (cause) {

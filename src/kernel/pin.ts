@@ -56,6 +56,13 @@ export function openPin(path: string): number | null {
 /** Takes a pin's name away; what it held goes when nothing else holds it. False when there was none. */
 export const unpin = (path: string): boolean => removeFile(path);
 
+/** Whether something is pinned there. KM4008. */
+export function isPinned(path: string): boolean {
+  const fd = openPin(path);
+  if (fd !== null) close(fd);
+  return fd !== null;
+}
+
 /** Names pinned in a directory; none when it does not exist. */
 export function listPins(directory: string): string[] {
   return entriesOf(directory)

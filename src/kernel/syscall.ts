@@ -50,11 +50,23 @@ const munmapCall: (address: bigint, length: number) => number = libc.func('int m
 const readCall: (fd: number, address: bigint, length: number) => number = libc.func(
   'intptr_t read(int fd, uintptr_t address, size_t length)',
 );
+const writeCall: (fd: number, address: bigint, length: number) => number = libc.func(
+  'intptr_t write(int fd, uintptr_t address, size_t length)',
+);
 const socketCall: (domain: number, type: number, protocol: number) => number = libc.func(
   'int socket(int domain, int type, int protocol)',
 );
 const connectCall: (fd: number, address: bigint, length: number) => number = libc.func(
   'int connect(int fd, uintptr_t address, uint length)',
+);
+const bindCall: (fd: number, address: bigint, length: number) => number = libc.func(
+  'int bind(int fd, uintptr_t address, uint length)',
+);
+const setsockoptCall: (fd: number, level: number, name: number, value: bigint, length: number) => number = libc.func(
+  'int setsockopt(int fd, int level, int name, uintptr_t value, uint length)',
+);
+const recvmsgCall: (fd: number, message: bigint, flags: number) => number = libc.func(
+  'intptr_t recvmsg(int fd, uintptr_t message, int flags)',
 );
 const getsockoptCall: (fd: number, level: number, name: number, value: bigint, length: bigint) => number = libc.func(
   'int getsockopt(int fd, int level, int name, uintptr_t value, uintptr_t length)',
@@ -143,6 +155,26 @@ export function mmapShared(fd: number, length: number, writable: boolean, offset
 /** read(2) into memory that the caller owns. */
 export const read = (fd: number, target: Memory): number => negative(readCall(fd, target.address, target.bytes.length));
 
+/** write(2) of the first `length` bytes. */
+export const write = (fd: number, source: Memory, length: number): number =>
+  negative(writeCall(fd, source.address, length));
+
+export const bind = (fd: number, address: Memory, length: number): number =>
+  negative(bindCall(fd, address.address, length));
+
+/** setsockopt(2) of a 32-bit value. */
+export function setsockopt32(fd: number, level: number, name: number, value: number): number {
+  const memory = allocate(4);
+  memory.view.setUint32(0, value, true);
+  return negative(setsockoptCall(fd, level, name, memory.address, 4));
+}
+
+/** recvmsg(2) that does not wait; `header` is struct msghdr and points to memory that the caller keeps. */
+export const receiveMessage = (fd: number, header: Memory): number => {
+  const dontWait = 0x40;
+  return negative(recvmsgCall(fd, header.address, dontWait));
+};
+
 /** getsockopt(2) of a 64-bit value, or the negative errno as a number. */
 export function getsockopt64(fd: number, level: number, name: number): bigint | number {
   const value = allocate(8);
@@ -186,6 +218,7 @@ export function errnoName(errno: number): string {
 export const errno = {
   EPERM: 1,
   ENOENT: 2,
+  EINTR: 4,
   E2BIG: 7,
   EBADF: 9,
   EAGAIN: 11,
@@ -194,9 +227,12 @@ export const errno = {
   EFAULT: 14,
   EBUSY: 16,
   EEXIST: 17,
+  ENODEV: 19,
   EINVAL: 22,
   ENOSPC: 28,
   ENOSYS: 38,
+  ENOLINK: 67,
+  ENOBUFS: 105,
   EOPNOTSUPP: 95,
   ENOTSUPP: 524,
 } as const;

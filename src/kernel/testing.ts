@@ -3,8 +3,10 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { KmError } from '../base/errors.ts';
+import type { Device } from './attach.ts';
 import { findCgroup2 } from './cgroup.ts';
 import { ensureBpffs, removeTree } from './pin.ts';
+import { allocate, BpfAttr, bpfCommand } from './syscall.ts';
 
 const root = join(import.meta.dirname, '../..');
 
@@ -15,12 +17,12 @@ export function rootOnly(): string | false {
   return 'needs root: NOT RUN';
 }
 
-/** Compiles bpf/test/NAME.bpf.c to build/bpf/test/NAME.bpf.o when the object is older than it or a header, and returns its path. */
+/** Compiles bpf/test/NAME.bpf.c to build/bpf/test/NAME.bpf.o when the object is older than it or a header. Its path. */
 export function testObject(name: string): string {
   const source = join(root, 'bpf/test', `${name}.bpf.c`);
   const object = join(root, 'build/bpf/test', `${name}.bpf.o`);
   const headers = readdirSync(join(root, 'bpf/include')).map((header) => join(root, 'bpf/include', header));
-  if ([source, ...headers].every((file) => modified(object) > modified(file))) return object;
+  if (modified(object) > Math.max(...[source, ...headers].map(modified))) return object;
   mkdirSync(join(root, 'build/bpf/test'), { recursive: true });
   // Several test files may compile at once: each renames a whole object into place.
   const fresh = `${object}.${process.pid}`;
@@ -61,6 +63,30 @@ export function testNamespace(suffix: string): { readonly name: string; readonly
       run('ip', 'netns', 'del', name);
     },
   };
+}
+
+/** A veth between two namespaces; returns the numbers of its ends. */
+export function testVeth(left: string, leftName: string, right: string, rightName: string): readonly [number, number] {
+  run('ip', '-n', left, 'link', 'add', leftName, 'type', 'veth', 'peer', 'name', rightName, 'netns', right);
+  for (const [ns, device] of [
+    [left, leftName],
+    [right, rightName],
+  ] as const) {
+    run('ip', '-n', ns, 'link', 'set', device, 'up');
+  }
+  return [testIfindex(left, leftName), testIfindex(right, rightName)];
+}
+
+export const testIfindex = (ns: string, device: string): number =>
+  Number(run('ip', '-n', ns, '-o', 'link', 'show', device).split(':')[0]);
+
+/** Numbers of the programs that are attached to a device by tcx, in the order in which they run. */
+export function tcxPrograms({ ifindex, direction }: Device): number[] {
+  const ids = allocate(256);
+  const attachType = direction === 'ingress' ? 46 : 47;
+  const attr = new BpfAttr().u32(0, ifindex).u32(4, attachType).u64(16, ids).u32(24, 64);
+  if (attr.call(bpfCommand.PROG_QUERY) < 0) return [];
+  return Array.from({ length: attr.view.getUint32(24, true) }, (_, i) => ids.view.getUint32(i * 4, true));
 }
 
 /** A cgroup of this process's name. `enter` moves this process there; leaving the block moves it back and removes it. */

@@ -7,6 +7,7 @@ import type {
   EndpointSliceObject,
   EntryEndpoint,
   EntryPort,
+  Labels,
   PodObject,
   ServiceObject,
   ServiceObjectPort,
@@ -19,6 +20,9 @@ export interface PortEndpoints {
   readonly endpoints: readonly Endpoint[];
   readonly unready: number;
 }
+
+/** Whether an endpoint with these labels is meant; null: all are. A workload that is not known has no labels. */
+export type Wanted = ((labels: Labels) => boolean) | null;
 
 /** What endpoints are made with. */
 export interface Lookup {
@@ -71,6 +75,7 @@ export function fromSlices(
   port: ServiceObjectPort,
   allowed: Families,
   lookup: Lookup,
+  wanted: Wanted = null,
 ): PortEndpoints {
   const ready = new Collector();
   const draining = new Collector();
@@ -80,12 +85,14 @@ export function fromSlices(
     const pods = lookup.pods(slice.namespace);
     for (const { address, state, pod } of slice.endpoints) {
       if (allowed !== null && !allowed.has(addressFamily(address))) continue;
-      if (state === 'unready') ready.unready++;
-      else {
-        const uid = pods?.get(pod) ?? workloadAt(address, lookup);
-        if (state === 'draining') ready.unready++;
-        (state === 'ready' ? ready : draining).add(address, match.port, 1, uid);
+      if (state === 'unready' && wanted === null) {
+        ready.unready++;
+        continue;
       }
+      const uid = pods?.get(pod) ?? workloadAt(address, lookup);
+      if (wanted !== null && !wanted(labelsOf(uid, lookup))) continue;
+      if (state !== 'ready') ready.unready++;
+      if (state !== 'unready') (state === 'ready' ? ready : draining).add(address, match.port, 1, uid);
     }
   }
   const result = ready.result();
@@ -100,6 +107,10 @@ function workloadAt(address: string, lookup: Lookup): string | undefined {
   return uids.find((uid) => lookup.workload(uid)?.hostNetwork === false) ?? uids[0];
 }
 
+function labelsOf(uid: string | undefined, lookup: Lookup): Labels {
+  return (uid === undefined ? undefined : lookup.workload(uid)?.labels) ?? {};
+}
+
 /** Pods that the service selects. `unnamed`: there are pods, and none has the named target port. */
 export function fromPods(
   pods: readonly PodObject[],
@@ -107,12 +118,13 @@ export function fromPods(
   port: ServiceObjectPort,
   allowed: Families,
   lookup: Lookup,
+  wanted: Wanted = null,
 ): PortEndpoints & { readonly unnamed: boolean } {
   const collector = new Collector();
   let named = 0;
   for (const pod of pods) {
     const workload = lookup.workload(workloadUid(pod));
-    if (workload === undefined || pod.finished) continue;
+    if (workload === undefined || pod.finished || !(wanted?.(pod.labels) ?? true)) continue;
     const number = targetPort(pod, port);
     if (number === null) continue;
     named++;
@@ -130,18 +142,22 @@ function targetPort(pod: PodObject, port: ServiceObjectPort): number | null {
   return match?.port ?? null;
 }
 
-/** A ServiceEntry's own list. A weight of 0 is an endpoint out of use. */
+/** A ServiceEntry's own list. A weight of 0 is an endpoint out of use. Its labels are those in the list, if it has any there. */
 export function fromList(
   list: readonly EntryEndpoint[],
   port: EntryPort,
   allowed: Families,
   lookup: Lookup,
+  wanted: Wanted = null,
 ): PortEndpoints {
   const collector = new Collector();
-  for (const { address, ports, weight } of list) {
+  for (const { address, ports, weight, labels } of list) {
     if (allowed !== null && !allowed.has(addressFamily(address))) continue;
+    const uid = workloadAt(address, lookup);
+    const own = Object.keys(labels).length > 0;
+    if (wanted !== null && !wanted(own ? labels : labelsOf(uid, lookup))) continue;
     if (weight === 0) collector.unready++;
-    else collector.add(address, ports[port.name] ?? port.targetPort, weight, workloadAt(address, lookup));
+    else collector.add(address, ports[port.name] ?? port.targetPort, weight, uid);
   }
   return collector.result();
 }
@@ -152,10 +168,12 @@ export function fromWorkloads(
   port: EntryPort,
   allowed: Families,
   lookup: Lookup,
+  wanted: Wanted = null,
 ): PortEndpoints {
   const collector = new Collector();
   for (const object of objects) {
     const workload = lookup.workload(workloadUid(object));
+    if (!(wanted?.(object.labels) ?? true)) continue;
     if (workload === undefined || (object.kind === 'Pod' && object.finished)) continue;
     const weight = object.kind === 'Pod' ? 1 : object.weight;
     const number = (object.kind === 'Pod' ? undefined : object.ports[port.name]) ?? port.targetPort;

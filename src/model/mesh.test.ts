@@ -1,123 +1,28 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { MeshBuilder } from './mesh.ts';
-import type {
-  DestinationRuleObject,
-  EndpointSliceObject,
-  EndpointState,
-  KubeObject,
-  NamespaceObject,
-  ObjectKey,
-  PodObject,
-  ServiceEntryObject,
-  ServiceObject,
-  WorkloadEntryObject,
-} from './objects.ts';
-import { type MeshDelta, type Origin, problemLine, type Service } from './types.ts';
-
-let line = 0;
-const origin = (): Origin => ({ source: 'test', file: 'a.yaml', line: ++line });
-
-function namespace(name: string, dataplaneMode: NamespaceObject['dataplaneMode']): NamespaceObject {
-  return { kind: 'Namespace', namespace: '', name, origin: origin(), dataplaneMode };
-}
-
-function pod(name: string, addresses: string[], rest: Partial<PodObject> = {}): PodObject {
-  return {
-    kind: 'Pod',
-    namespace: 'shop',
-    name,
-    origin: origin(),
-    labels: { app: 'web' },
-    dataplaneMode: '',
-    owner: name,
-    serviceAccount: 'default',
-    hostNetwork: false,
-    node: '',
-    netns: '',
-    addresses,
-    ready: true,
-    finished: false,
-    ports: [],
-    ...rest,
-  };
-}
-
-function service(name: string, addresses: string[], rest: Partial<ServiceObject> = {}): ServiceObject {
-  return {
-    kind: 'Service',
-    namespace: 'shop',
-    name,
-    origin: origin(),
-    addresses,
-    selector: { app: name },
-    ports: [{ name: 'http', port: 80, protocol: 'TCP', appProtocol: '', targetPort: 8080 }],
-    affinitySeconds: 0,
-    publishNotReady: false,
-    ...rest,
-  };
-}
-
-function slice(of: string, endpoints: [string, EndpointState?, string?][], rest: Partial<EndpointSliceObject> = {}) {
-  const made: EndpointSliceObject = {
-    kind: 'EndpointSlice',
-    namespace: 'shop',
-    name: `${of}-1`,
-    origin: origin(),
-    service: of,
-    ports: [{ name: 'http', port: 8080, protocol: 'TCP' }],
-    endpoints: endpoints.map(([address, state = 'ready', target = '']) => ({ address, state, pod: target })),
-    ...rest,
-  };
-  return made;
-}
-
-function entry(name: string, rest: Partial<ServiceEntryObject> = {}): ServiceEntryObject {
-  return {
-    kind: 'ServiceEntry',
-    namespace: 'shop',
-    name,
-    origin: origin(),
-    hosts: [`${name}.example`],
-    addresses: ['240.0.0.1'],
-    ports: [{ name: 'tcp', port: 5432, protocol: 'TCP', appProtocol: '', targetPort: 5432 }],
-    endpoints: [],
-    selector: null,
-    ...rest,
-  };
-}
-
-function vm(name: string, address: string, rest: Partial<WorkloadEntryObject> = {}): WorkloadEntryObject {
-  const common = { namespace: 'shop', name, origin: origin(), owner: name, serviceAccount: 'default', address };
-  return { kind: 'WorkloadEntry', labels: { app: 'db' }, ports: {}, weight: 1, ...common, ...rest };
-}
-
-function rule(name: string, host: string, policy: DestinationRuleObject['policy'], where = 'shop') {
-  const made: DestinationRuleObject = {
-    kind: 'DestinationRule',
-    namespace: where,
-    name,
-    origin: origin(),
-    host,
-    policy,
-  };
-  return made;
-}
-
-const upsert = (builder: MeshBuilder, ...upserted: KubeObject[]) => builder.apply({ upserted, removed: [] });
-const remove = (builder: MeshBuilder, ...removed: ObjectKey[]) => builder.apply({ upserted: [], removed });
-const keyOf = (name: string) => `shop/${name}.shop.svc.cluster.local`;
-const get = (builder: MeshBuilder, name: string) => builder.mesh.services.get(keyOf(name));
-const uid = (name: string) => `Kubernetes//Pod/shop/${name}`;
-const lines = (builder: MeshBuilder) => builder.problems().map((problem) => `${problem.code} ${problemLine(problem)}`);
-
-function addresses(found: Service | undefined, port = 0): string[] {
-  return (found?.ports[port]?.endpoints ?? []).map((one) => `${one.address}:${one.port}`);
-}
-
-function changed(delta: MeshDelta): [string[], string[]] {
-  return [[...delta.workloads].sort(), [...delta.services].sort()];
-}
+import type { KubeObject } from './objects.ts';
+import {
+  addresses,
+  changed,
+  entry,
+  get,
+  grant,
+  httpRoute,
+  keyOf,
+  lines,
+  namespace,
+  pod,
+  remove,
+  rule,
+  service,
+  slice,
+  uid,
+  upsert,
+  virtualService,
+  vm,
+} from './testing.ts';
+import type { MeshDelta } from './types.ts';
 
 test('a service takes the ready pods that it selects', () => {
   const builder = new MeshBuilder();
@@ -296,10 +201,10 @@ test('addresses from a network namespace, asked again on demand', () => {
 test('ServiceEntry: hosts, wildcard listeners, weights, ports by name', () => {
   const builder = new MeshBuilder();
   const endpoints = [
-    { address: '10.0.0.1', ports: { tcp: 15432 }, weight: 8 },
-    { address: '10.0.0.2', ports: {}, weight: 1 },
-    { address: '10.0.0.3', ports: {}, weight: 0 },
-    { address: 'fd00::4', ports: {}, weight: 1 },
+    { address: '10.0.0.1', ports: { tcp: 15432 }, weight: 8, labels: {} },
+    { address: '10.0.0.2', ports: {}, weight: 1, labels: {} },
+    { address: '10.0.0.3', ports: {}, weight: 0, labels: {} },
+    { address: 'fd00::4', ports: {}, weight: 1, labels: {} },
   ];
   upsert(builder, entry('db', { endpoints, hosts: ['db.example', 'db2.example'] }), vm('vm', '10.0.0.2'));
   const db = builder.mesh.services.get('shop/db.example');
@@ -415,7 +320,7 @@ test('slices of a service that does not exist are told, and wait for it', () => 
 
 test('any order of changes ends in the mesh that a fresh builder makes of what is left', () => {
   // A seeded generator (LCG): a failure names its seed and can be repeated.
-  for (let seed = 1; seed <= 40; seed++) {
+  for (let seed = 1; seed <= 60; seed++) {
     let state = seed;
     const pick = (n: number) => {
       state = (state * 1664525 + 1013904223) >>> 0;
@@ -449,14 +354,26 @@ test('any order of changes ends in the mesh that a fresh builder makes of what i
         return entry(`x${n}`, {
           addresses: [`240.0.0.${n}`],
           selector: pick(2) === 0 ? { app: 'db' } : null,
-          endpoints: [{ address: `10.0.0.${pick(4)}`, ports: {}, weight: 1 }],
+          endpoints: [{ address: `10.0.0.${pick(4)}`, ports: {}, weight: 1, labels: {} }],
         });
       },
-      () => rule(`r${pick(1)}`, `s${pick(3)}.shop.svc.cluster.local`, pick(2) === 0 ? 'round-robin' : null),
+      () => {
+        const made = rule(`r${pick(1)}`, `s${pick(3)}.shop.svc.cluster.local`, pick(2) === 0 ? 'round-robin' : null);
+        const subsets = [{ name: 'v', labels: { v: `${pick(2)}` }, policy: { ports: new Map() } }];
+        return pick(2) === 0 ? made : { ...made, subsets };
+      },
+      () => {
+        const host = (n: number) => (n < 3 ? `s${n}.shop.svc.cluster.local` : `x${n - 3}.example`);
+        const hosts = pick(4) === 0 ? ['*.cluster.local', '*.example'] : [host(pick(5))];
+        const to = [host(pick(5)), `${host(pick(5))} v`];
+        return virtualService(`w${pick(3)}`, hosts, pick(2) === 0 ? { http: to } : { tcp: to });
+      },
+      () => httpRoute(`t${pick(2)}`, `s${pick(3)}`, [`s${pick(3)}.shop.svc.cluster.local`], pick(3) ? 'shop' : 'home'),
+      () => grant('g', pick(2) === 0 ? ['home'] : []),
     ];
     const builder = new MeshBuilder();
     const left = new Map<string, KubeObject>();
-    for (let step = 0; step < 60; step++) {
+    for (let step = 0; step < 80; step++) {
       const object = (make[pick(make.length)] ?? (() => namespace('x', '')))();
       const id = `${object.kind}/${object.namespace}/${object.name}`;
       const before = new Map<string, unknown>([...builder.mesh.services, ...builder.mesh.workloads]);

@@ -32,12 +32,13 @@ export class ModelProblems {
     this.#issues.delete(owner);
   }
 
-  /** All problems by file and line; `orphans` are slices of services that do not exist. */
+  /** All problems by file and line, with `more`; `orphans` are slices of services that do not exist. */
   list(
     mesh: { readonly services: ReadonlyMap<string, Service>; readonly rules: Rules },
     orphans: readonly EndpointSliceObject[],
+    more: readonly Issue[],
   ): Problem[] {
-    const issues = [...this.#issues.values()].flat();
+    const issues = [...[...this.#issues.values()].flat(), ...more];
     for (const slice of orphans) {
       const reason = () => `there is no Service ${slice.namespace}/${slice.service}`;
       const path = ['metadata', 'labels', 'kubernetes.io/service-name'];

@@ -5,6 +5,8 @@
  * Field meanings and defaults follow the Kubernetes API reference (core/v1, discovery.k8s.io/v1) and Istio's
  * networking.istio.io; defaults are filled in.
  */
+import type { ClusterPolicy } from './http.ts';
+import type { HttpRouteObject, ReferenceGrantObject, VirtualServiceObject } from './route-objects.ts';
 import type { Origin, Protocol } from './types.ts';
 
 export type Labels = Readonly<Record<string, string>>;
@@ -12,7 +14,7 @@ export type Labels = Readonly<Record<string, string>>;
 /** The dataplane-mode label `istio.io/dataplane-mode`, any case: Kmesh's own value, `none`, or nothing that concerns us. */
 export type DataplaneMode = 'kmesh' | 'none' | '';
 
-interface ObjectBase {
+export interface ObjectBase {
   /** Empty for a Namespace. */
   readonly namespace: string;
   readonly name: string;
@@ -71,7 +73,11 @@ export interface ServiceObject extends ObjectBase {
   /** sessionAffinity ClientIP in seconds, 0 for none. */
   readonly affinitySeconds: number;
   readonly publishNotReady: boolean;
+  readonly balancePer: BalancePer;
 }
+
+/** Annotation `kmesh.net/balance-per`: whether each connection or each request is balanced; empty: not said. */
+export type BalancePer = 'connection' | 'request' | '';
 
 /** `draining`: no more ready, terminating, but still serving: used only when no endpoint of the service is ready. */
 export type EndpointState = 'ready' | 'draining' | 'unready';
@@ -105,13 +111,14 @@ export interface EntryEndpoint {
   readonly ports: PortMap;
   /** 0: never used. */
   readonly weight: number;
+  readonly labels: Labels;
 }
 
 export interface EntryPort {
   readonly name: string;
   readonly port: number;
   readonly protocol: Protocol;
-  /** Lower case; empty for plain TCP and UDP. */
+  /** Lower case; empty for UDP, and where the entry does not say it. */
   readonly appProtocol: string;
   readonly targetPort: number;
 }
@@ -125,6 +132,7 @@ export interface ServiceEntryObject extends ObjectBase {
   readonly endpoints: readonly EntryEndpoint[];
   /** workloadSelector.labels; null: the endpoints are listed. */
   readonly selector: Labels | null;
+  readonly balancePer: BalancePer;
 }
 
 export interface WorkloadEntryObject extends ObjectBase {
@@ -137,12 +145,31 @@ export interface WorkloadEntryObject extends ObjectBase {
   readonly weight: number;
 }
 
+/** How endpoints share requests, as far as a rule says it. */
+export interface PolicyFields {
+  readonly balance?: Pick<ClusterPolicy, 'balance' | 'hash'>;
+  readonly connectTimeoutMs?: number;
+}
+
+export interface TrafficPolicy extends PolicyFields {
+  /** By port number: take the place of all fields, also of those that they leave out. */
+  readonly ports: ReadonlyMap<number, PolicyFields>;
+}
+
+export interface RuleSubset {
+  readonly name: string;
+  readonly labels: Labels;
+  /** Its fields come before the rule's own. */
+  readonly policy: TrafficPolicy;
+}
+
 export interface DestinationRuleObject extends ObjectBase {
   readonly kind: 'DestinationRule';
   /** Short names are completed: `reviews` is `reviews.NAMESPACE.svc.cluster.local`. */
   readonly host: string;
-  /** Null: the default. */
-  readonly policy: 'random' | 'round-robin' | null;
+  readonly policy: TrafficPolicy;
+  readonly subsets: readonly RuleSubset[];
+  readonly balancePer: BalancePer;
 }
 
 export type KubeObject =
@@ -152,7 +179,10 @@ export type KubeObject =
   | EndpointSliceObject
   | ServiceEntryObject
   | WorkloadEntryObject
-  | DestinationRuleObject;
+  | DestinationRuleObject
+  | VirtualServiceObject
+  | HttpRouteObject
+  | ReferenceGrantObject;
 
 export type ObjectKind = KubeObject['kind'];
 

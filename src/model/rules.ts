@@ -30,8 +30,9 @@ export class Rules {
     return [host];
   }
 
-  policy(host: string): 'random' | 'round-robin' {
-    return this.#byHost.get(host)?.[0]?.policy ?? 'random';
+  /** The rule in force for a host (`NAMESPACE/HOST`). */
+  of(host: string): DestinationRuleObject | null {
+    return this.#byHost.get(host)?.[0] ?? null;
   }
 
   /** Rules of each host (`NAMESPACE/HOST`), the one in force first. */

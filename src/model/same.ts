@@ -55,6 +55,10 @@ function samePort(a: ServicePort, b: ServicePort | undefined): boolean {
   );
 }
 
+export function samePorts(a: readonly ServicePort[], b: readonly ServicePort[]): boolean {
+  return a.length === b.length && a.every((port, i) => samePort(port, b[i]));
+}
+
 /** The new version with those of the old one's ports that are the same. */
 export function keepPorts(old: Service, made: Service): Service {
   const ports = made.ports.map((port) => old.ports.find((one) => samePort(port, one)) ?? port);
@@ -69,7 +73,6 @@ export function sameService(a: Service, b: Service): boolean {
     a.affinitySeconds === b.affinitySeconds &&
     a.origin === b.origin &&
     sameStrings(a.addresses, b.addresses) &&
-    a.ports.length === b.ports.length &&
-    a.ports.every((port, i) => samePort(port, b.ports[i]))
+    samePorts(a.ports, b.ports)
   );
 }

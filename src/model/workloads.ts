@@ -1,6 +1,6 @@
 /** Pods and WorkloadEntries as workloads, and the way back from an address to its workload. */
 import { canonicalAddress } from '../base/address.ts';
-import type { DataplaneMode, PodObject, WorkloadEntryObject } from './objects.ts';
+import type { DataplaneMode, Labels, PodObject, WorkloadEntryObject } from './objects.ts';
 import { sameStrings } from './same.ts';
 import type { Workload } from './types.ts';
 
@@ -45,8 +45,12 @@ export function makeWorkload(object: WorkloadObject, mode: DataplaneMode, resolv
   };
 }
 
+export function sameLabels(a: Labels, b: Labels): boolean {
+  const keys = Object.keys(a);
+  return keys.length === Object.keys(b).length && keys.every((key) => a[key] === b[key]);
+}
+
 export function sameWorkload(a: Workload, b: Workload): boolean {
-  const labels = Object.keys(a.labels);
   return (
     a.uid === b.uid &&
     a.serviceAccount === b.serviceAccount &&
@@ -58,8 +62,7 @@ export function sameWorkload(a: Workload, b: Workload): boolean {
     a.node === b.node &&
     a.origin === b.origin &&
     sameStrings(a.addresses, b.addresses) &&
-    labels.length === Object.keys(b.labels).length &&
-    labels.every((key) => a.labels[key] === b.labels[key])
+    sameLabels(a.labels, b.labels)
   );
 }
 

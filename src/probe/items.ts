@@ -12,7 +12,13 @@ const byName = <T extends { readonly namespace: string; readonly name: string }>
 
 const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
 
-export function workloadItems(mesh: Mesh, state: (uid: string) => string): WorkloadItem[] {
+/** What the enroller says of a workload. */
+export interface EnrolmentView {
+  state(uid: string): string;
+  devicesOf(uid: string): readonly string[];
+}
+
+export function workloadItems(mesh: Mesh, enrolment: EnrolmentView): WorkloadItem[] {
   return [...mesh.workloads.values()].sort(byName).map((w) => ({
     namespace: w.namespace,
     name: w.name,
@@ -21,7 +27,8 @@ export function workloadItems(mesh: Mesh, state: (uid: string) => string): Workl
     serviceAccount: w.serviceAccount,
     node: w.node ?? null,
     ready: w.ready,
-    mesh: state(w.uid),
+    mesh: enrolment.state(w.uid),
+    devices: enrolment.devicesOf(w.uid),
     netns: w.netns ?? null,
     labels: w.labels,
     origin: place(w.origin),

@@ -29,7 +29,7 @@ export function realTables(entries = 1000, moreObjects: readonly string[] = []):
   ];
   const build = join(import.meta.dirname, '..', '..', 'build', 'bpf');
   const loaded = loadObjects(openLibbpf(), {
-    objects: [...['sock_addr', 'routes'].map((name) => join(build, `${name}.bpf.o`)), ...moreObjects],
+    objects: [...['sock_addr', 'request'].map((name) => join(build, `${name}.bpf.o`)), ...moreObjects],
     maxEntries: Object.fromEntries(names.map((name) => [name, entries])),
   });
   const { km_listener, km_cluster, km_cluster_stats, km_slot, km_endpoint, km_endpoint_stats, km_workload_address } =

@@ -19,16 +19,24 @@ export interface Finding {
 /** Field name to its class: a text is the reason for which it is refused. */
 export type FieldTable = ReadonlyMap<string, 'read' | 'harmless' | { readonly refused: string }>;
 
-/** Makes a table. `read` and `harmless` are names with blanks between; `refused` maps a name to the reason. */
+/** Stands in a table for the fields that it does not name. */
+const anyOther = '*';
+
+/**
+ * Makes a table. `read` and `harmless` are names with blanks between; `refused` maps a name to the reason. With `closed` a
+ * field that is in no class is refused: one that is misspelt would turn a condition into none.
+ */
 export function fieldTable(fields: {
   readonly read?: string;
   readonly harmless?: string;
   readonly refused?: Readonly<Record<string, string>>;
+  readonly closed?: true;
 }): FieldTable {
   const table = new Map<string, 'read' | 'harmless' | { readonly refused: string }>();
   for (const name of words(fields.harmless)) table.set(name, 'harmless');
   for (const [name, refused] of Object.entries(fields.refused ?? {})) table.set(name, { refused });
   for (const name of words(fields.read)) table.set(name, 'read');
+  if (fields.closed === true) table.set(anyOther, { refused: 'unknown field: check its spelling' });
   return table;
 }
 
@@ -83,6 +91,11 @@ export class Fields {
       if (known === 'read' || known === 'harmless') continue;
       if (known !== undefined) {
         if (isSet(this.#value[name])) this.error('KM1011', [name], known.refused);
+        continue;
+      }
+      const other = table.get(anyOther);
+      if (typeof other === 'object') {
+        this.error('KM1011', [name], other.refused);
         continue;
       }
       const path = this.path(name);
@@ -157,6 +170,27 @@ export class Fields {
     if (typeof value === 'number' && Number.isInteger(value) && value >= min && value <= max) return value;
     this.error('KM1009', [name], `must be a number from ${min} to ${max}, not ${shown(value)}`);
     return null;
+  }
+
+  /** A number within bounds, both included; null when there is none. */
+  number(name: string, min: number, max: number): number | null {
+    const value = this.#get(name);
+    if (value === undefined) return null;
+    if (typeof value === 'number' && value >= min && value <= max) return value;
+    this.error('KM1009', [name], `must be a number from ${min} to ${max}, not ${shown(value)}`);
+    return null;
+  }
+
+  /** A duration as Go writes it (`1.5s`, `1m30s`), in milliseconds; null when there is none. */
+  duration(name: string): number | null {
+    const text = this.string(name);
+    if (text === '') return null;
+    const parts = [...text.matchAll(/(\d+(?:\.\d+)?|\.\d+)(ms|us|µs|ns|h|m|s)/g)];
+    if (parts.map(([part]) => part).join('') !== text) {
+      this.error('KM1009', [name], `must be a duration such as 10s or 250ms, not ${shown(text)}`);
+      return null;
+    }
+    return parts.reduce((sum, [, value, unit]) => sum + Number(value) * (unitMs[unit ?? ''] ?? 0), 0);
   }
 
   /** A port number, 1 to 65535, that must be there. */
@@ -246,6 +280,16 @@ function setKey<T>(map: Record<string, T>, key: string, value: T): void {
   if (key === '__proto__') Object.defineProperty(map, key, { value, enumerable: true });
   else map[key] = value;
 }
+
+const unitMs: Readonly<Record<string, number>> = {
+  h: 3_600_000,
+  m: 60_000,
+  s: 1000,
+  ms: 1,
+  us: 1e-3,
+  µs: 1e-3,
+  ns: 1e-6,
+};
 
 /** A value as a message shows it, cut when it is long. */
 export function shown(value: unknown): string {

@@ -34,6 +34,7 @@ test('Service: defaults of the API', () => {
       ports: [{ name: '', port: 80, protocol: 'TCP', appProtocol: '', targetPort: 80 }],
       affinitySeconds: 0,
       publishNotReady: false,
+      balancePer: '',
     },
   );
 });
@@ -79,6 +80,7 @@ status:
     ],
     affinitySeconds: 10800,
     publishNotReady: true,
+    balancePer: '',
   });
 });
 
@@ -211,10 +213,11 @@ test('ServiceEntry, WorkloadEntry and DestinationRule in each of their versions'
           { name: 'dns', port: 53, protocol: 'UDP', appProtocol: '', targetPort: 53 },
         ],
         endpoints: [
-          { address: '10.0.0.1', ports: { http: 81 }, weight: 8 },
-          { address: '10.0.0.2', ports: {}, weight: 1 },
+          { address: '10.0.0.1', ports: { http: 81 }, weight: 8, labels: { v: '1' } },
+          { address: '10.0.0.2', ports: {}, weight: 1, labels: {} },
         ],
         selector: null,
+        balancePer: '',
       },
     );
     assert.deepEqual(only(`${head('WorkloadEntry')}spec: {address: 10.0.0.1, labels: {app: a, v: "1"}, weight: 0}\n`), {
@@ -233,7 +236,11 @@ test('ServiceEntry, WorkloadEntry and DestinationRule in each of their versions'
     assert.equal(rule('{host: db.example}')['host'], 'db.example');
     const policy = (simple: string) =>
       rule(`{host: web, trafficPolicy: {loadBalancer: {simple: ${simple}}}}`)['policy'];
-    assert.deepEqual(['RANDOM', 'ROUND_ROBIN', 'UNSPECIFIED'].map(policy), ['random', 'round-robin', null]);
+    const balanced = (balance: string) => ({ ports: new Map(), balance: { balance } });
+    assert.deepEqual(
+      ['RANDOM', 'ROUND_ROBIN', 'UNSPECIFIED', 'LEAST_REQUEST', 'LEAST_CONN'].map(policy),
+      ['random', 'round-robin', 'random', 'least-request', 'least-request'].map(balanced),
+    );
   }
 });
 

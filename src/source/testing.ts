@@ -6,8 +6,11 @@ import type { TestContext } from 'node:test';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { MeshBuilder, type MeshBuilderOptions } from '../model/mesh.ts';
-import { type MeshDelta, type Problem, problemLine } from '../model/types.ts';
+import type { KubeObject } from '../model/objects.ts';
+import { type Mesh, type MeshDelta, type Problem, problemLine } from '../model/types.ts';
+import { parseYaml, splitDocuments } from './documents.ts';
 import { FilesSource, type SourceBatch } from './files.ts';
+import { readItems } from './items.ts';
 
 export interface Setting {
   readonly directory: string;
@@ -92,4 +95,28 @@ spec:
   - name: http
     port: ${port}
 ${extra}`;
+}
+
+/** A mesh of the objects of a text, which has nothing wrong with it; `problems` are those between objects. */
+export function meshOf(text: string): {
+  readonly mesh: Mesh;
+  readonly model: MeshBuilder;
+  readonly problems: () => string[];
+} {
+  const objects = objectsOf(text);
+  const model = new MeshBuilder();
+  model.apply({ upserted: objects, removed: [] });
+  return { mesh: model.mesh, model, problems: () => model.problems().map((one) => `${one.code} ${problemLine(one)}`) };
+}
+
+/** The objects of a text, which has nothing wrong with it. */
+export function objectsOf(text: string): KubeObject[] {
+  return splitDocuments(text).flatMap((document, i) => {
+    const context = { file: 'a.yaml', number: i + 1, isKnown: () => false };
+    return readItems(document, parseYaml(document.text), context).flatMap(({ object, notes, kind, name }) => {
+      if (notes.length > 0)
+        throw new Error(`${kind} ${name}: ${notes.map((n) => `${n.field}: ${n.reason}`).join('; ')}`);
+      return object ?? [];
+    });
+  });
 }

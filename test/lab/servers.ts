@@ -25,8 +25,50 @@ export function startUdpEcho(host: Host, options: ServerOptions): Promise<LabPro
   return start(host, pythonProgram('servers/udp_echo.py'), options);
 }
 
-async function start(host: Host, program: readonly string[], options: ServerOptions): Promise<LabProcess> {
-  const started = host.spawn([...program, options.name ?? host.name, String(options.port)], options);
+/** An HTTP/1.1 server with an answer for everything that a test may ask: see servers/web-server.ts. */
+export function startWeb(host: Host, options: ServerOptions): Promise<LabProcess> {
+  return start(host, [process.execPath, join(import.meta.dirname, 'servers/web-server.ts')], options);
+}
+
+/** See servers/bad_server.py. */
+export type BadMode =
+  | 'silent'
+  | 'deaf'
+  | 'reset'
+  | 'close'
+  | 'hang-up'
+  | 'reset-head'
+  | 'idle'
+  | 'one'
+  | 'timeout'
+  | 'half-close'
+  | 'http10'
+  | 'until-close'
+  | 'cut'
+  | 'reset-body'
+  | 'garbage'
+  | 'interim'
+  | 'surplus'
+  | 'pieces';
+
+export interface BadOptions extends ServerOptions {
+  readonly mode: BadMode;
+  /** Milliseconds of `idle` and `timeout`, answers of `interim`. */
+  readonly number?: number;
+}
+
+/** A server that does what no client hopes for. */
+export function startBad(host: Host, options: BadOptions): Promise<LabProcess> {
+  return start(host, pythonProgram('servers/bad_server.py'), options, [options.mode, String(options.number ?? 0)]);
+}
+
+async function start(
+  host: Host,
+  program: readonly string[],
+  options: ServerOptions,
+  more: readonly string[] = [],
+): Promise<LabProcess> {
+  const started = host.spawn([...program, options.name ?? host.name, String(options.port), ...more], options);
   await started.line(/^ready$/);
   return started;
 }

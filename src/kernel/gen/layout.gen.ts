@@ -1,19 +1,33 @@
 // Generated from the BTF of build/bpf/*.bpf.o by tools/gen-layout.ts. Do not edit.
-import { array, be32, bytes, chars, s32, u32, u64 } from '../codec.ts';
+import { array, be16, be32, bytes, chars, s32, u32, u64 } from '../codec.ts';
 import type { Codec } from '../codec.ts';
 
 /** Changes whenever an object of another layout could not share this one's maps. */
-export const schema = 'da6e0c1d94b1';
+export const schema = 'e1ddb4a49784';
+
+// km_phrase is the kernel side's own: a union without a name.
 
 const nothing = bytes(0);
 const be32x4 = array(be32, 4);
+const u64x2 = array(u64, 2);
 const chars64 = chars(64);
+const chars8 = chars(8);
+const chars128 = chars(128);
+const be16x2 = array(be16, 2);
+const bytes12 = bytes(12);
+const bytes32704 = bytes(32704);
+const u64x20 = array(u64, 20);
 const u64x4 = array(u64, 4);
+const u32x2 = array(u32, 2);
+const u32x64 = array(u32, 64);
+const bytes128 = bytes(128);
+const bytes16448 = bytes(16448);
 
 export const kmConnFlags = {
   REWRITTEN: 1,
   CLOSED: 2,
   UDP_REPLIES: 4,
+  HTTP: 8,
 } as const;
 export type KmConnFlags = (typeof kmConnFlags)[keyof typeof kmConnFlags];
 
@@ -24,7 +38,18 @@ export const kmCounter = {
   TRAFFIC_LOST: 3,
   STORAGE_FAILED: 4,
   UDP_REPLY_LOST: 5,
-  MAX: 6,
+  FLOW_FULL: 6,
+  WIRE_FULL: 7,
+  BYPASSED: 8,
+  KICKS: 9,
+  SWITCHES: 10,
+  HELD: 11,
+  SYN_RETRIED: 12,
+  STALE_TUPLE: 13,
+  PACKET_FAILED: 14,
+  BEHIND_KICK: 15,
+  SCRATCH_BUSY: 16,
+  MAX: 17,
 } as const;
 export type KmCounter = (typeof kmCounter)[keyof typeof kmCounter];
 
@@ -121,6 +146,22 @@ export const kmAffinityKey: Codec<KmAffinityKey> = {
     return {
       cluster: view.getBigUint64(offset, true),
       netns: view.getBigUint64(offset + 8, true),
+    };
+  },
+};
+
+export interface KmChunks {
+  readonly a: readonly bigint[];
+}
+
+export const kmChunks: Codec<KmChunks> = {
+  size: 16,
+  encode(value, view, offset) {
+    u64x2.encode(value.a, view, offset);
+  },
+  decode(view, offset) {
+    return {
+      a: u64x2.decode(view, offset),
     };
   },
 };
@@ -229,10 +270,14 @@ export interface KmConn {
   readonly flags: number;
   readonly reason: number;
   readonly startNs: bigint;
+  readonly netns: bigint;
+  readonly wireFirst: number;
+  readonly wireCount: number;
+  readonly mode: number;
 }
 
 export const kmConn: Codec<KmConn> = {
-  size: 80,
+  size: 96,
   encode(value, view, offset) {
     view.setBigUint64(offset, value.source, true);
     view.setBigUint64(offset + 8, value.destination, true);
@@ -247,6 +292,12 @@ export const kmConn: Codec<KmConn> = {
     view.setUint8(offset + 70, value.flags);
     view.setUint8(offset + 71, value.reason);
     view.setBigUint64(offset + 72, value.startNs, true);
+    view.setBigUint64(offset + 80, value.netns, true);
+    view.setUint16(offset + 88, value.wireFirst, true);
+    view.setUint16(offset + 90, value.wireCount, true);
+    view.setUint8(offset + 92, value.mode);
+    view.setUint8(offset + 93, 0);
+    view.setUint16(offset + 94, 0);
   },
   decode(view, offset) {
     return {
@@ -263,6 +314,97 @@ export const kmConn: Codec<KmConn> = {
       flags: view.getUint8(offset + 70),
       reason: view.getUint8(offset + 71),
       startNs: view.getBigUint64(offset + 72, true),
+      netns: view.getBigUint64(offset + 80, true),
+      wireFirst: view.getUint16(offset + 88, true),
+      wireCount: view.getUint16(offset + 90, true),
+      mode: view.getUint8(offset + 92),
+    };
+  },
+};
+
+export interface KmDecision {
+  readonly listening: KmFoundListener;
+  readonly cluster: bigint;
+  readonly action: number;
+  readonly edits: number;
+  readonly route: number;
+  readonly virtualHost: number;
+  readonly status: number;
+  readonly kind: number;
+  readonly reason: number;
+  readonly retries: number;
+  readonly hasRoute: number;
+}
+
+export const kmDecision: Codec<KmDecision> = {
+  size: 48,
+  encode(value, view, offset) {
+    kmFoundListener.encode(value.listening, view, offset);
+    view.setBigUint64(offset + 16, value.cluster, true);
+    view.setUint32(offset + 24, value.action, true);
+    view.setUint32(offset + 28, value.edits, true);
+    view.setUint32(offset + 32, value.route, true);
+    view.setUint32(offset + 36, value.virtualHost, true);
+    view.setUint16(offset + 40, value.status, true);
+    view.setUint8(offset + 42, value.kind);
+    view.setUint8(offset + 43, value.reason);
+    view.setUint8(offset + 44, value.retries);
+    view.setUint8(offset + 45, value.hasRoute);
+    view.setUint16(offset + 46, 0);
+  },
+  decode(view, offset) {
+    return {
+      listening: kmFoundListener.decode(view, offset),
+      cluster: view.getBigUint64(offset + 16, true),
+      action: view.getUint32(offset + 24, true),
+      edits: view.getUint32(offset + 28, true),
+      route: view.getUint32(offset + 32, true),
+      virtualHost: view.getUint32(offset + 36, true),
+      status: view.getUint16(offset + 40, true),
+      kind: view.getUint8(offset + 42),
+      reason: view.getUint8(offset + 43),
+      retries: view.getUint8(offset + 44),
+      hasRoute: view.getUint8(offset + 45),
+    };
+  },
+};
+
+export interface KmEditPlan {
+  readonly gone: readonly bigint[];
+  readonly host: number;
+  readonly hostBytes: number;
+  readonly path: number;
+  readonly scheme: number;
+  readonly port: number;
+  readonly stripQuery: number;
+  readonly hostHeader: number;
+  readonly count: number;
+}
+
+export const kmEditPlan: Codec<KmEditPlan> = {
+  size: 48,
+  encode(value, view, offset) {
+    u64x2.encode(value.gone, view, offset);
+    view.setUint32(offset + 16, value.host, true);
+    view.setUint32(offset + 20, value.hostBytes, true);
+    view.setUint32(offset + 24, value.path, true);
+    view.setUint32(offset + 28, value.scheme, true);
+    view.setUint32(offset + 32, value.port, true);
+    view.setUint32(offset + 36, value.stripQuery, true);
+    view.setUint32(offset + 40, value.hostHeader, true);
+    view.setUint32(offset + 44, value.count, true);
+  },
+  decode(view, offset) {
+    return {
+      gone: u64x2.decode(view, offset),
+      host: view.getUint32(offset + 16, true),
+      hostBytes: view.getUint32(offset + 20, true),
+      path: view.getUint32(offset + 24, true),
+      scheme: view.getUint32(offset + 28, true),
+      port: view.getUint32(offset + 32, true),
+      stripQuery: view.getUint32(offset + 36, true),
+      hostHeader: view.getUint32(offset + 40, true),
+      count: view.getUint32(offset + 44, true),
     };
   },
 };
@@ -438,6 +580,404 @@ export const kmEvent: Codec<KmEvent> = {
   },
 };
 
+export interface KmExchange {
+  readonly startNs: bigint;
+  readonly cluster: bigint;
+  readonly endpoint: bigint;
+  readonly destination: bigint;
+  readonly requestBytes: number;
+  readonly rcvStart: number;
+  readonly route: number;
+  readonly virtualHost: number;
+  readonly status: number;
+  readonly reason: number;
+  readonly open: number;
+  readonly hasRoute: number;
+  readonly flags: number;
+  readonly hostLength: number;
+  readonly pathLength: number;
+  readonly pathCut: number;
+  readonly pipelined: number;
+  readonly method: string;
+  readonly host: string;
+  readonly path: string;
+}
+
+export const kmExchange: Codec<KmExchange> = {
+  size: 264,
+  encode(value, view, offset) {
+    view.setBigUint64(offset, value.startNs, true);
+    view.setBigUint64(offset + 8, value.cluster, true);
+    view.setBigUint64(offset + 16, value.endpoint, true);
+    view.setBigUint64(offset + 24, value.destination, true);
+    view.setUint32(offset + 32, value.requestBytes, true);
+    view.setUint32(offset + 36, value.rcvStart, true);
+    view.setUint32(offset + 40, value.route, true);
+    view.setUint32(offset + 44, value.virtualHost, true);
+    view.setUint16(offset + 48, value.status, true);
+    view.setUint8(offset + 50, value.reason);
+    view.setUint8(offset + 51, value.open);
+    view.setUint8(offset + 52, value.hasRoute);
+    view.setUint8(offset + 53, value.flags);
+    view.setUint8(offset + 54, value.hostLength);
+    view.setUint8(offset + 55, value.pathLength);
+    view.setUint8(offset + 56, value.pathCut);
+    view.setUint8(offset + 57, value.pipelined);
+    chars8.encode(value.method, view, offset + 64);
+    chars64.encode(value.host, view, offset + 72);
+    chars128.encode(value.path, view, offset + 136);
+    view.setUint16(offset + 58, 0);
+    view.setUint32(offset + 60, 0);
+  },
+  decode(view, offset) {
+    return {
+      startNs: view.getBigUint64(offset, true),
+      cluster: view.getBigUint64(offset + 8, true),
+      endpoint: view.getBigUint64(offset + 16, true),
+      destination: view.getBigUint64(offset + 24, true),
+      requestBytes: view.getUint32(offset + 32, true),
+      rcvStart: view.getUint32(offset + 36, true),
+      route: view.getUint32(offset + 40, true),
+      virtualHost: view.getUint32(offset + 44, true),
+      status: view.getUint16(offset + 48, true),
+      reason: view.getUint8(offset + 50),
+      open: view.getUint8(offset + 51),
+      hasRoute: view.getUint8(offset + 52),
+      flags: view.getUint8(offset + 53),
+      hostLength: view.getUint8(offset + 54),
+      pathLength: view.getUint8(offset + 55),
+      pathCut: view.getUint8(offset + 56),
+      pipelined: view.getUint8(offset + 57),
+      method: chars8.decode(view, offset + 64),
+      host: chars64.decode(view, offset + 72),
+      path: chars128.decode(view, offset + 136),
+    };
+  },
+};
+
+export interface KmFlow {
+  readonly flags: number;
+  readonly current: number;
+  readonly target: number;
+  readonly clientScale: number;
+  readonly mode: number;
+  readonly gate: number;
+  readonly mss: number;
+  readonly clientWindow: number;
+  readonly wireFirst: number;
+  readonly wireCount: number;
+  readonly isn: number;
+  readonly base: number;
+  readonly kickSeq: number;
+  readonly kickEnd: number;
+  readonly kickGot: number;
+  readonly boundary: number;
+  readonly reqEnd: number;
+  readonly echoSeq: number;
+  readonly echoEnd: number;
+  readonly echoAck: number;
+  readonly finSeq: number;
+  readonly requests: number;
+  readonly source: bigint;
+  readonly netns: bigint;
+  readonly closedNs: bigint;
+  readonly answer: KmResponse;
+  readonly chunks: KmChunks;
+  readonly now: KmExchange;
+  readonly next: KmExchange;
+  readonly victim: KmHalf;
+  readonly half: readonly KmHalf[];
+}
+
+export const kmFlow: Codec<KmFlow> = {
+  size: 1464,
+  encode(value, view, offset) {
+    view.setUint32(offset, value.flags, true);
+    view.setUint8(offset + 4, value.current);
+    view.setUint8(offset + 5, value.target);
+    view.setUint8(offset + 6, value.clientScale);
+    view.setUint8(offset + 7, value.mode);
+    view.setUint16(offset + 8, value.gate, true);
+    view.setUint16(offset + 10, value.mss, true);
+    view.setUint16(offset + 12, value.clientWindow, false);
+    view.setUint16(offset + 14, value.wireFirst, true);
+    view.setUint16(offset + 16, value.wireCount, true);
+    view.setUint32(offset + 20, value.isn, true);
+    view.setUint32(offset + 24, value.base, true);
+    view.setUint32(offset + 28, value.kickSeq, true);
+    view.setUint32(offset + 32, value.kickEnd, true);
+    view.setUint32(offset + 36, value.kickGot, true);
+    view.setUint32(offset + 40, value.boundary, true);
+    view.setUint32(offset + 44, value.reqEnd, true);
+    view.setUint32(offset + 48, value.echoSeq, true);
+    view.setUint32(offset + 52, value.echoEnd, true);
+    view.setUint32(offset + 56, value.echoAck, true);
+    view.setUint32(offset + 60, value.finSeq, true);
+    view.setUint32(offset + 64, value.requests, true);
+    view.setBigUint64(offset + 72, value.source, true);
+    view.setBigUint64(offset + 80, value.netns, true);
+    view.setBigUint64(offset + 88, value.closedNs, true);
+    kmResponse.encode(value.answer, view, offset + 96);
+    kmChunks.encode(value.chunks, view, offset + 128);
+    kmExchange.encode(value.now, view, offset + 144);
+    kmExchange.encode(value.next, view, offset + 408);
+    kmHalf.encode(value.victim, view, offset + 672);
+    kmHalfx8.encode(value.half, view, offset + 760);
+    view.setUint16(offset + 18, 0);
+    view.setUint32(offset + 68, 0);
+  },
+  decode(view, offset) {
+    return {
+      flags: view.getUint32(offset, true),
+      current: view.getUint8(offset + 4),
+      target: view.getUint8(offset + 5),
+      clientScale: view.getUint8(offset + 6),
+      mode: view.getUint8(offset + 7),
+      gate: view.getUint16(offset + 8, true),
+      mss: view.getUint16(offset + 10, true),
+      clientWindow: view.getUint16(offset + 12, false),
+      wireFirst: view.getUint16(offset + 14, true),
+      wireCount: view.getUint16(offset + 16, true),
+      isn: view.getUint32(offset + 20, true),
+      base: view.getUint32(offset + 24, true),
+      kickSeq: view.getUint32(offset + 28, true),
+      kickEnd: view.getUint32(offset + 32, true),
+      kickGot: view.getUint32(offset + 36, true),
+      boundary: view.getUint32(offset + 40, true),
+      reqEnd: view.getUint32(offset + 44, true),
+      echoSeq: view.getUint32(offset + 48, true),
+      echoEnd: view.getUint32(offset + 52, true),
+      echoAck: view.getUint32(offset + 56, true),
+      finSeq: view.getUint32(offset + 60, true),
+      requests: view.getUint32(offset + 64, true),
+      source: view.getBigUint64(offset + 72, true),
+      netns: view.getBigUint64(offset + 80, true),
+      closedNs: view.getBigUint64(offset + 88, true),
+      answer: kmResponse.decode(view, offset + 96),
+      chunks: kmChunks.decode(view, offset + 128),
+      now: kmExchange.decode(view, offset + 144),
+      next: kmExchange.decode(view, offset + 408),
+      victim: kmHalf.decode(view, offset + 672),
+      half: kmHalfx8.decode(view, offset + 760),
+    };
+  },
+};
+
+export interface KmFlowKey {
+  readonly client: readonly number[];
+  readonly server: readonly number[];
+  readonly clientPort: number;
+  readonly serverPort: number;
+}
+
+export const kmFlowKey: Codec<KmFlowKey> = {
+  size: 36,
+  encode(value, view, offset) {
+    be32x4.encode(value.client, view, offset);
+    be32x4.encode(value.server, view, offset + 16);
+    view.setUint16(offset + 32, value.clientPort, false);
+    view.setUint16(offset + 34, value.serverPort, false);
+  },
+  decode(view, offset) {
+    return {
+      client: be32x4.decode(view, offset),
+      server: be32x4.decode(view, offset + 16),
+      clientPort: view.getUint16(offset + 32, false),
+      serverPort: view.getUint16(offset + 34, false),
+    };
+  },
+};
+
+export interface KmFoundListener {
+  readonly cluster: bigint;
+  readonly mode: number;
+  readonly routes: number;
+}
+
+export const kmFoundListener: Codec<KmFoundListener> = {
+  size: 16,
+  encode(value, view, offset) {
+    view.setBigUint64(offset, value.cluster, true);
+    view.setUint32(offset + 8, value.mode, true);
+    view.setUint32(offset + 12, value.routes, true);
+  },
+  decode(view, offset) {
+    return {
+      cluster: view.getBigUint64(offset, true),
+      mode: view.getUint32(offset + 8, true),
+      routes: view.getUint32(offset + 12, true),
+    };
+  },
+};
+
+export interface KmHalf {
+  readonly addr: readonly number[];
+  readonly port: number;
+  readonly wirePort: number;
+  readonly state: number;
+  readonly flags: number;
+  readonly scale: number;
+  readonly retries: number;
+  readonly seqShift: number;
+  readonly ackShift: number;
+  readonly sndNxt: number;
+  readonly rcvNxt: number;
+  readonly acked: number;
+  readonly una: number;
+  readonly window: number;
+  readonly used: number;
+  readonly timeoutMs: number;
+  readonly synNs: bigint;
+  readonly endpoint: bigint;
+  readonly cluster: bigint;
+}
+
+export const kmHalf: Codec<KmHalf> = {
+  size: 88,
+  encode(value, view, offset) {
+    be32x4.encode(value.addr, view, offset);
+    view.setUint16(offset + 16, value.port, false);
+    view.setUint16(offset + 18, value.wirePort, false);
+    view.setUint8(offset + 20, value.state);
+    view.setUint8(offset + 21, value.flags);
+    view.setUint8(offset + 22, value.scale);
+    view.setUint8(offset + 23, value.retries);
+    view.setUint32(offset + 24, value.seqShift, true);
+    view.setUint32(offset + 28, value.ackShift, true);
+    view.setUint32(offset + 32, value.sndNxt, true);
+    view.setUint32(offset + 36, value.rcvNxt, true);
+    view.setUint32(offset + 40, value.acked, true);
+    view.setUint32(offset + 44, value.una, true);
+    view.setUint32(offset + 48, value.window, true);
+    view.setUint32(offset + 52, value.used, true);
+    view.setUint32(offset + 56, value.timeoutMs, true);
+    view.setBigUint64(offset + 64, value.synNs, true);
+    view.setBigUint64(offset + 72, value.endpoint, true);
+    view.setBigUint64(offset + 80, value.cluster, true);
+    view.setUint32(offset + 60, 0);
+  },
+  decode(view, offset) {
+    return {
+      addr: be32x4.decode(view, offset),
+      port: view.getUint16(offset + 16, false),
+      wirePort: view.getUint16(offset + 18, false),
+      state: view.getUint8(offset + 20),
+      flags: view.getUint8(offset + 21),
+      scale: view.getUint8(offset + 22),
+      retries: view.getUint8(offset + 23),
+      seqShift: view.getUint32(offset + 24, true),
+      ackShift: view.getUint32(offset + 28, true),
+      sndNxt: view.getUint32(offset + 32, true),
+      rcvNxt: view.getUint32(offset + 36, true),
+      acked: view.getUint32(offset + 40, true),
+      una: view.getUint32(offset + 44, true),
+      window: view.getUint32(offset + 48, true),
+      used: view.getUint32(offset + 52, true),
+      timeoutMs: view.getUint32(offset + 56, true),
+      synNs: view.getBigUint64(offset + 64, true),
+      endpoint: view.getBigUint64(offset + 72, true),
+      cluster: view.getBigUint64(offset + 80, true),
+    };
+  },
+};
+
+export interface KmHeader {
+  readonly ports: readonly number[];
+  readonly seq: number;
+  readonly ack: number;
+  readonly offset: number;
+  readonly flags: number;
+  readonly window: number;
+  readonly check: number;
+  readonly urgent: number;
+  readonly options: Uint8Array;
+}
+
+export const kmHeader: Codec<KmHeader> = {
+  size: 32,
+  encode(value, view, offset) {
+    be16x2.encode(value.ports, view, offset);
+    view.setUint32(offset + 4, value.seq, false);
+    view.setUint32(offset + 8, value.ack, false);
+    view.setUint8(offset + 12, value.offset);
+    view.setUint8(offset + 13, value.flags);
+    view.setUint16(offset + 14, value.window, false);
+    view.setUint16(offset + 16, value.check, false);
+    view.setUint16(offset + 18, value.urgent, false);
+    bytes12.encode(value.options, view, offset + 20);
+  },
+  decode(view, offset) {
+    return {
+      ports: be16x2.decode(view, offset),
+      seq: view.getUint32(offset + 4, false),
+      ack: view.getUint32(offset + 8, false),
+      offset: view.getUint8(offset + 12),
+      flags: view.getUint8(offset + 13),
+      window: view.getUint16(offset + 14, false),
+      check: view.getUint16(offset + 16, false),
+      urgent: view.getUint16(offset + 18, false),
+      options: bytes12.decode(view, offset + 20),
+    };
+  },
+};
+
+export interface KmHttpHead {
+  readonly bytes: number;
+  readonly flags: number;
+  readonly body: number;
+  readonly contentLength: bigint;
+}
+
+export const kmHttpHead: Codec<KmHttpHead> = {
+  size: 16,
+  encode(value, view, offset) {
+    view.setUint32(offset, value.bytes, true);
+    view.setUint16(offset + 4, value.flags, true);
+    view.setUint8(offset + 6, value.body);
+    view.setBigUint64(offset + 8, value.contentLength, true);
+    view.setUint8(offset + 7, 0);
+  },
+  decode(view, offset) {
+    return {
+      bytes: view.getUint32(offset, true),
+      flags: view.getUint16(offset + 4, true),
+      body: view.getUint8(offset + 6),
+      contentLength: view.getBigUint64(offset + 8, true),
+    };
+  },
+};
+
+export interface KmHttpParser {
+  readonly length: number;
+  readonly first: number;
+  readonly seen: number;
+  readonly query: number;
+  readonly authority: KmRouteRange;
+  readonly host: KmRouteRange;
+}
+
+export const kmHttpParser: Codec<KmHttpParser> = {
+  size: 24,
+  encode(value, view, offset) {
+    view.setUint32(offset, value.length, true);
+    view.setUint32(offset + 4, value.first, true);
+    view.setUint32(offset + 8, value.seen, true);
+    view.setUint32(offset + 12, value.query, true);
+    kmRouteRange.encode(value.authority, view, offset + 16);
+    kmRouteRange.encode(value.host, view, offset + 20);
+  },
+  decode(view, offset) {
+    return {
+      length: view.getUint32(offset, true),
+      first: view.getUint32(offset + 4, true),
+      seen: view.getUint32(offset + 8, true),
+      query: view.getUint32(offset + 12, true),
+      authority: kmRouteRange.decode(view, offset + 16),
+      host: kmRouteRange.decode(view, offset + 20),
+    };
+  },
+};
+
 export interface KmListener {
   readonly mode: number;
   readonly cluster: bigint;
@@ -485,6 +1025,410 @@ export const kmListenerKey: Codec<KmListenerKey> = {
   },
 };
 
+export interface KmMessage {
+  readonly key: KmFlowKey;
+  readonly seq: number;
+  readonly seen: number;
+  readonly busy: number;
+}
+
+export const kmMessage: Codec<KmMessage> = {
+  size: 52,
+  encode(value, view, offset) {
+    kmFlowKey.encode(value.key, view, offset);
+    view.setUint32(offset + 36, value.seq, true);
+    view.setUint32(offset + 40, value.seen, true);
+    view.setUint32(offset + 44, value.busy, true);
+    view.setUint32(offset + 48, 0);
+  },
+  decode(view, offset) {
+    return {
+      key: kmFlowKey.decode(view, offset),
+      seq: view.getUint32(offset + 36, true),
+      seen: view.getUint32(offset + 40, true),
+      busy: view.getUint32(offset + 44, true),
+    };
+  },
+};
+
+export interface KmOut {
+  readonly bytes: number;
+  readonly plan: KmEditPlan;
+  readonly text: Uint8Array;
+}
+
+export const kmOut: Codec<KmOut> = {
+  size: 32760,
+  encode(value, view, offset) {
+    view.setUint32(offset, value.bytes, true);
+    kmEditPlan.encode(value.plan, view, offset + 8);
+    bytes32704.encode(value.text, view, offset + 56);
+    view.setUint32(offset + 4, 0);
+  },
+  decode(view, offset) {
+    return {
+      bytes: view.getUint32(offset, true),
+      plan: kmEditPlan.decode(view, offset + 8),
+      text: bytes32704.decode(view, offset + 56),
+    };
+  },
+};
+
+export interface KmPacket {
+  readonly from: readonly number[];
+  readonly to: readonly number[];
+  readonly fromPort: number;
+  readonly toPort: number;
+  readonly seq: number;
+  readonly ack: number;
+  readonly payload: number;
+  readonly window: number;
+  readonly flags: number;
+  readonly header: number;
+  readonly tcp: number;
+  readonly ip6: number;
+}
+
+export const kmPacket: Codec<KmPacket> = {
+  size: 56,
+  encode(value, view, offset) {
+    be32x4.encode(value.from, view, offset);
+    be32x4.encode(value.to, view, offset + 16);
+    view.setUint16(offset + 32, value.fromPort, false);
+    view.setUint16(offset + 34, value.toPort, false);
+    view.setUint32(offset + 36, value.seq, true);
+    view.setUint32(offset + 40, value.ack, true);
+    view.setUint32(offset + 44, value.payload, true);
+    view.setUint16(offset + 48, value.window, true);
+    view.setUint8(offset + 50, value.flags);
+    view.setUint8(offset + 51, value.header);
+    view.setUint8(offset + 52, value.tcp);
+    view.setUint8(offset + 53, value.ip6);
+    view.setUint16(offset + 54, 0);
+  },
+  decode(view, offset) {
+    return {
+      from: be32x4.decode(view, offset),
+      to: be32x4.decode(view, offset + 16),
+      fromPort: view.getUint16(offset + 32, false),
+      toPort: view.getUint16(offset + 34, false),
+      seq: view.getUint32(offset + 36, true),
+      ack: view.getUint32(offset + 40, true),
+      payload: view.getUint32(offset + 44, true),
+      window: view.getUint16(offset + 48, true),
+      flags: view.getUint8(offset + 50),
+      header: view.getUint8(offset + 51),
+      tcp: view.getUint8(offset + 52),
+      ip6: view.getUint8(offset + 53),
+    };
+  },
+};
+
+export interface KmRequests {
+  readonly count: bigint;
+  readonly requestBytes: bigint;
+  readonly responseBytes: bigint;
+  readonly durationUs: bigint;
+  readonly buckets: readonly bigint[];
+}
+
+export const kmRequests: Codec<KmRequests> = {
+  size: 192,
+  encode(value, view, offset) {
+    view.setBigUint64(offset, value.count, true);
+    view.setBigUint64(offset + 8, value.requestBytes, true);
+    view.setBigUint64(offset + 16, value.responseBytes, true);
+    view.setBigUint64(offset + 24, value.durationUs, true);
+    u64x20.encode(value.buckets, view, offset + 32);
+  },
+  decode(view, offset) {
+    return {
+      count: view.getBigUint64(offset, true),
+      requestBytes: view.getBigUint64(offset + 8, true),
+      responseBytes: view.getBigUint64(offset + 16, true),
+      durationUs: view.getBigUint64(offset + 24, true),
+      buckets: u64x20.decode(view, offset + 32),
+    };
+  },
+};
+
+export interface KmRequestsKey {
+  readonly source: bigint;
+  readonly destination: bigint;
+  readonly cluster: bigint;
+  readonly status: number;
+  readonly reason: number;
+}
+
+export const kmRequestsKey: Codec<KmRequestsKey> = {
+  size: 32,
+  encode(value, view, offset) {
+    view.setBigUint64(offset, value.source, true);
+    view.setBigUint64(offset + 8, value.destination, true);
+    view.setBigUint64(offset + 16, value.cluster, true);
+    view.setUint16(offset + 24, value.status, true);
+    view.setUint8(offset + 26, value.reason);
+    view.setUint8(offset + 27, 0);
+    view.setUint32(offset + 28, 0);
+  },
+  decode(view, offset) {
+    return {
+      source: view.getBigUint64(offset, true),
+      destination: view.getBigUint64(offset + 8, true),
+      cluster: view.getBigUint64(offset + 16, true),
+      status: view.getUint16(offset + 24, true),
+      reason: view.getUint8(offset + 26),
+    };
+  },
+};
+
+export interface KmResponse {
+  readonly a: readonly bigint[];
+}
+
+export const kmResponse: Codec<KmResponse> = {
+  size: 32,
+  encode(value, view, offset) {
+    u64x4.encode(value.a, view, offset);
+  },
+  decode(view, offset) {
+    return {
+      a: u64x4.decode(view, offset),
+    };
+  },
+};
+
+export interface KmRouteHeaderField {
+  readonly name: KmRouteRange;
+  readonly value: KmRouteRange;
+}
+
+export const kmRouteHeaderField: Codec<KmRouteHeaderField> = {
+  size: 8,
+  encode(value, view, offset) {
+    kmRouteRange.encode(value.name, view, offset);
+    kmRouteRange.encode(value.value, view, offset + 4);
+  },
+  decode(view, offset) {
+    return {
+      name: kmRouteRange.decode(view, offset),
+      value: kmRouteRange.decode(view, offset + 4),
+    };
+  },
+};
+
+export interface KmRouteRange {
+  readonly offset: number;
+  readonly length: number;
+}
+
+export const kmRouteRange: Codec<KmRouteRange> = {
+  size: 4,
+  encode(value, view, offset) {
+    view.setUint16(offset, value.offset, true);
+    view.setUint16(offset + 2, value.length, true);
+  },
+  decode(view, offset) {
+    return {
+      offset: view.getUint16(offset, true),
+      length: view.getUint16(offset + 2, true),
+    };
+  },
+};
+
+export interface KmRouteRequest {
+  readonly source: readonly bigint[];
+  readonly random: number;
+  readonly headerCount: number;
+  readonly host: KmRouteRange;
+  readonly path: KmRouteRange;
+  readonly query: KmRouteRange;
+  readonly method: KmRouteRange;
+  readonly headers: readonly KmRouteHeaderField[];
+}
+
+export const kmRouteRequest: Codec<KmRouteRequest> = {
+  size: 1080,
+  encode(value, view, offset) {
+    u64x4.encode(value.source, view, offset);
+    view.setUint32(offset + 32, value.random, true);
+    view.setUint32(offset + 36, value.headerCount, true);
+    kmRouteRange.encode(value.host, view, offset + 40);
+    kmRouteRange.encode(value.path, view, offset + 44);
+    kmRouteRange.encode(value.query, view, offset + 48);
+    kmRouteRange.encode(value.method, view, offset + 52);
+    kmRouteHeaderFieldx128.encode(value.headers, view, offset + 56);
+  },
+  decode(view, offset) {
+    return {
+      source: u64x4.decode(view, offset),
+      random: view.getUint32(offset + 32, true),
+      headerCount: view.getUint32(offset + 36, true),
+      host: kmRouteRange.decode(view, offset + 40),
+      path: kmRouteRange.decode(view, offset + 44),
+      query: kmRouteRange.decode(view, offset + 48),
+      method: kmRouteRange.decode(view, offset + 52),
+      headers: kmRouteHeaderFieldx128.decode(view, offset + 56),
+    };
+  },
+};
+
+export interface KmRouteResult {
+  readonly status: number;
+  readonly virtualHost: number;
+  readonly route: number;
+  readonly action: number;
+}
+
+export const kmRouteResult: Codec<KmRouteResult> = {
+  size: 16,
+  encode(value, view, offset) {
+    view.setUint32(offset, value.status, true);
+    view.setUint32(offset + 4, value.virtualHost, true);
+    view.setUint32(offset + 8, value.route, true);
+    view.setUint32(offset + 12, value.action, true);
+  },
+  decode(view, offset) {
+    return {
+      status: view.getUint32(offset, true),
+      virtualHost: view.getUint32(offset + 4, true),
+      route: view.getUint32(offset + 8, true),
+      action: view.getUint32(offset + 12, true),
+    };
+  },
+};
+
+export interface KmRouteScratch {
+  readonly request: KmRouteRequest;
+  readonly result: KmRouteResult;
+  readonly generation: readonly number[];
+  readonly state: number;
+  readonly classes: number;
+  readonly position: number;
+  readonly remaining: number;
+  readonly lookups: number;
+  readonly lookupCount: number;
+  readonly summaryWords: number;
+  readonly changed: number;
+  readonly words: bigint;
+  readonly summary: number;
+  readonly unused: number;
+  readonly workload: bigint;
+  readonly any: readonly number[];
+  readonly chosen: readonly number[];
+  readonly first: Uint8Array;
+  readonly last: Uint8Array;
+  readonly next: Uint8Array;
+  readonly head: KmHttpHead;
+  readonly parser: KmHttpParser;
+  readonly bytes: Uint8Array;
+}
+
+export const kmRouteScratch: Codec<KmRouteScratch> = {
+  size: 18544,
+  encode(value, view, offset) {
+    kmRouteRequest.encode(value.request, view, offset);
+    kmRouteResult.encode(value.result, view, offset + 1080);
+    u32x2.encode(value.generation, view, offset + 1096);
+    view.setUint32(offset + 1104, value.state, true);
+    view.setUint32(offset + 1108, value.classes, true);
+    view.setUint32(offset + 1112, value.position, true);
+    view.setUint32(offset + 1116, value.remaining, true);
+    view.setUint32(offset + 1120, value.lookups, true);
+    view.setUint32(offset + 1124, value.lookupCount, true);
+    view.setUint32(offset + 1128, value.summaryWords, true);
+    view.setUint32(offset + 1132, value.changed, true);
+    view.setBigUint64(offset + 1136, value.words, true);
+    view.setUint32(offset + 1144, value.summary, true);
+    view.setUint32(offset + 1148, value.unused, true);
+    view.setBigUint64(offset + 1152, value.workload, true);
+    u32x64.encode(value.any, view, offset + 1160);
+    u32x64.encode(value.chosen, view, offset + 1416);
+    bytes128.encode(value.first, view, offset + 1672);
+    bytes128.encode(value.last, view, offset + 1800);
+    bytes128.encode(value.next, view, offset + 1928);
+    kmHttpHead.encode(value.head, view, offset + 2056);
+    kmHttpParser.encode(value.parser, view, offset + 2072);
+    bytes16448.encode(value.bytes, view, offset + 2096);
+  },
+  decode(view, offset) {
+    return {
+      request: kmRouteRequest.decode(view, offset),
+      result: kmRouteResult.decode(view, offset + 1080),
+      generation: u32x2.decode(view, offset + 1096),
+      state: view.getUint32(offset + 1104, true),
+      classes: view.getUint32(offset + 1108, true),
+      position: view.getUint32(offset + 1112, true),
+      remaining: view.getUint32(offset + 1116, true),
+      lookups: view.getUint32(offset + 1120, true),
+      lookupCount: view.getUint32(offset + 1124, true),
+      summaryWords: view.getUint32(offset + 1128, true),
+      changed: view.getUint32(offset + 1132, true),
+      words: view.getBigUint64(offset + 1136, true),
+      summary: view.getUint32(offset + 1144, true),
+      unused: view.getUint32(offset + 1148, true),
+      workload: view.getBigUint64(offset + 1152, true),
+      any: u32x64.decode(view, offset + 1160),
+      chosen: u32x64.decode(view, offset + 1416),
+      first: bytes128.decode(view, offset + 1672),
+      last: bytes128.decode(view, offset + 1800),
+      next: bytes128.decode(view, offset + 1928),
+      head: kmHttpHead.decode(view, offset + 2056),
+      parser: kmHttpParser.decode(view, offset + 2072),
+      bytes: bytes16448.decode(view, offset + 2096),
+    };
+  },
+};
+
+export interface KmSegment {
+  readonly from: readonly number[];
+  readonly to: readonly number[];
+  readonly fromPort: number;
+  readonly toPort: number;
+  readonly seq: number;
+  readonly ack: number;
+  readonly window: number;
+  readonly flags: number;
+  readonly syn: number;
+  readonly mss: number;
+  readonly scale: number;
+  readonly sack: number;
+}
+
+export const kmSegment: Codec<KmSegment> = {
+  size: 52,
+  encode(value, view, offset) {
+    be32x4.encode(value.from, view, offset);
+    be32x4.encode(value.to, view, offset + 16);
+    view.setUint16(offset + 32, value.fromPort, false);
+    view.setUint16(offset + 34, value.toPort, false);
+    view.setUint32(offset + 36, value.seq, true);
+    view.setUint32(offset + 40, value.ack, true);
+    view.setUint16(offset + 44, value.window, true);
+    view.setUint8(offset + 46, value.flags);
+    view.setUint8(offset + 47, value.syn);
+    view.setUint16(offset + 48, value.mss, true);
+    view.setUint8(offset + 50, value.scale);
+    view.setUint8(offset + 51, value.sack);
+  },
+  decode(view, offset) {
+    return {
+      from: be32x4.decode(view, offset),
+      to: be32x4.decode(view, offset + 16),
+      fromPort: view.getUint16(offset + 32, false),
+      toPort: view.getUint16(offset + 34, false),
+      seq: view.getUint32(offset + 36, true),
+      ack: view.getUint32(offset + 40, true),
+      window: view.getUint16(offset + 44, true),
+      flags: view.getUint8(offset + 46),
+      syn: view.getUint8(offset + 47),
+      mss: view.getUint16(offset + 48, true),
+      scale: view.getUint8(offset + 50),
+      sack: view.getUint8(offset + 51),
+    };
+  },
+};
+
 export interface KmSlot {
   readonly endpoint: bigint;
   readonly alias: bigint;
@@ -504,6 +1448,23 @@ export const kmSlot: Codec<KmSlot> = {
       endpoint: view.getBigUint64(offset, true),
       alias: view.getBigUint64(offset + 8, true),
       threshold: view.getUint32(offset + 16, true),
+    };
+  },
+};
+
+export interface KmSlots {
+  readonly taken: number;
+}
+
+export const kmSlots: Codec<KmSlots> = {
+  size: 8,
+  encode(value, view, offset) {
+    view.setUint32(offset + 4, value.taken, true);
+    view.setUint32(offset, 0);
+  },
+  decode(view, offset) {
+    return {
+      taken: view.getUint32(offset + 4, true),
     };
   },
 };
@@ -541,6 +1502,28 @@ export const kmSourceKey: Codec<KmSourceKey> = {
     return {
       generation: view.getBigUint64(offset, true),
       workload: view.getBigUint64(offset + 8, true),
+    };
+  },
+};
+
+export interface KmSyn {
+  readonly mss: number;
+  readonly scale: number;
+  readonly sack: number;
+}
+
+export const kmSyn: Codec<KmSyn> = {
+  size: 4,
+  encode(value, view, offset) {
+    view.setUint16(offset, value.mss, true);
+    view.setUint8(offset + 2, value.scale);
+    view.setUint8(offset + 3, value.sack);
+  },
+  decode(view, offset) {
+    return {
+      mss: view.getUint16(offset, true),
+      scale: view.getUint8(offset + 2),
+      sack: view.getUint8(offset + 3),
     };
   },
 };
@@ -650,6 +1633,78 @@ export const kmUdpReplyKey: Codec<KmUdpReplyKey> = {
   },
 };
 
+export interface KmWire {
+  readonly flow: KmFlowKey;
+  readonly half: number;
+  readonly state: number;
+  readonly closingNs: bigint;
+}
+
+export const kmWire: Codec<KmWire> = {
+  size: 48,
+  encode(value, view, offset) {
+    kmFlowKey.encode(value.flow, view, offset);
+    view.setUint8(offset + 36, value.half);
+    view.setUint8(offset + 37, value.state);
+    view.setBigUint64(offset + 40, value.closingNs, true);
+    view.setUint16(offset + 38, 0);
+  },
+  decode(view, offset) {
+    return {
+      flow: kmFlowKey.decode(view, offset),
+      half: view.getUint8(offset + 36),
+      state: view.getUint8(offset + 37),
+      closingNs: view.getBigUint64(offset + 40, true),
+    };
+  },
+};
+
+export interface KmWork {
+  readonly p: KmPacket;
+  readonly to: KmSegment;
+  readonly syn: KmSyn;
+  readonly key: KmFlowKey;
+  readonly wire: KmFlowKey;
+  readonly fromClient: number;
+  readonly outside: number;
+  readonly options: Uint8Array;
+  readonly before: KmHeader;
+  readonly after: KmHeader;
+}
+
+export const kmWork: Codec<KmWork> = {
+  size: 384,
+  encode(value, view, offset) {
+    kmPacket.encode(value.p, view, offset);
+    kmSegment.encode(value.to, view, offset + 56);
+    kmSyn.encode(value.syn, view, offset + 108);
+    kmFlowKey.encode(value.key, view, offset + 112);
+    kmFlowKey.encode(value.wire, view, offset + 148);
+    view.setUint32(offset + 184, value.fromClient, true);
+    view.setUint32(offset + 188, value.outside, true);
+    bytes128.encode(value.options, view, offset + 192);
+    kmHeader.encode(value.before, view, offset + 320);
+    kmHeader.encode(value.after, view, offset + 352);
+  },
+  decode(view, offset) {
+    return {
+      p: kmPacket.decode(view, offset),
+      to: kmSegment.decode(view, offset + 56),
+      syn: kmSyn.decode(view, offset + 108),
+      key: kmFlowKey.decode(view, offset + 112),
+      wire: kmFlowKey.decode(view, offset + 148),
+      fromClient: view.getUint32(offset + 184, true),
+      outside: view.getUint32(offset + 188, true),
+      options: bytes128.decode(view, offset + 192),
+      before: kmHeader.decode(view, offset + 320),
+      after: kmHeader.decode(view, offset + 352),
+    };
+  },
+};
+
+const kmHalfx8 = array(kmHalf, 8);
+const kmRouteHeaderFieldx128 = array(kmRouteHeaderField, 128);
+
 /** Every map by name. The value of a per-CPU map is one CPU's. */
 export const mapTypes = {
   km_affinity: { type: 'lru_hash', key: kmAffinityKey, value: kmAffinity, flags: 0 },
@@ -658,20 +1713,33 @@ export const mapTypes = {
   km_config: { type: 'array', key: u32, value: kmConfig, flags: 0 },
   km_conn: { type: 'sk_storage', key: s32, value: kmConn, flags: 1 },
   km_counters: { type: 'percpu_array', key: u32, value: u64, flags: 0 },
+  km_decision: { type: 'percpu_array', key: u32, value: kmDecision, flags: 0 },
   km_endpoint: { type: 'hash', key: u64, value: kmEndpoint, flags: 1 },
   km_endpoint_stats: { type: 'hash', key: u64, value: kmEndpointStats, flags: 1 },
   km_enrolment: { type: 'hash', key: u64, value: kmEnrolment, flags: 1 },
   km_event: { type: 'ringbuf', key: nothing, value: nothing, flags: 0 },
+  km_flow: { type: 'hash', key: kmFlowKey, value: kmFlow, flags: 1 },
+  km_flow_blank: { type: 'percpu_array', key: u32, value: kmFlow, flags: 0 },
   km_listener: { type: 'hash', key: kmListenerKey, value: kmListener, flags: 1 },
+  km_message: { type: 'percpu_array', key: u32, value: kmMessage, flags: 0 },
   km_netns_cookie: { type: 'array', key: u32, value: u64, flags: 0 },
+  km_out: { type: 'percpu_array', key: u32, value: kmOut, flags: 0 },
+  km_request_event: { type: 'ringbuf', key: nothing, value: nothing, flags: 0 },
+  km_requests: { type: 'hash', key: kmRequestsKey, value: kmRequests, flags: 1 },
   km_route_14: { type: 'array_of_maps', key: u32, value: u32, flags: 0 },
   km_route_16: { type: 'array_of_maps', key: u32, value: u32, flags: 0 },
   km_route_18: { type: 'array_of_maps', key: u32, value: u32, flags: 0 },
   km_route_20: { type: 'array_of_maps', key: u32, value: u32, flags: 0 },
   km_route_22: { type: 'array_of_maps', key: u32, value: u32, flags: 0 },
+  km_route_scratch: { type: 'percpu_array', key: u32, value: kmRouteScratch, flags: 0 },
   km_slot: { type: 'array', key: u32, value: kmSlot, flags: 0 },
+  km_slots: { type: 'array', key: u32, value: kmSlots, flags: 0 },
+  km_sock: { type: 'sockhash', key: kmFlowKey, value: u32, flags: 0 },
   km_source: { type: 'hash', key: kmSourceKey, value: kmSource, flags: 1 },
   km_traffic: { type: 'hash', key: kmTrafficKey, value: kmTraffic, flags: 1 },
   km_udp_reply: { type: 'lru_hash', key: kmUdpReplyKey, value: kmUdpReply, flags: 0 },
+  km_wire: { type: 'hash', key: kmFlowKey, value: kmWire, flags: 1 },
+  km_wire_next: { type: 'percpu_array', key: u32, value: u32, flags: 0 },
+  km_work: { type: 'percpu_array', key: u32, value: kmWork, flags: 0 },
   km_workload_address: { type: 'hash', key: kmAddressKey, value: u64, flags: 1 },
 } as const;

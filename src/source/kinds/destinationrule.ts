@@ -1,50 +1,105 @@
-/** networking.istio.io DestinationRule: here, how a user picks the load-balancing policy of a host. */
+/** networking.istio.io DestinationRule: how the endpoints of a host share requests, and which of them are a subset. */
+import type { PolicyFields, RuleSubset, TrafficPolicy } from '../../model/objects.ts';
 import { type Fields, fieldTable, shown } from '../fields.ts';
-import { dnsNameProblem } from '../names.ts';
-import { networkingVersions } from './istio.ts';
-import { type KindReader, rootTable } from './kind.ts';
-
-const onlySimple = 'not supported: only trafficPolicy.loadBalancer.simple is';
+import { dnsNameProblem, labelValueProblem } from '../names.ts';
+import { completeHost, networkingVersions, warnExportTo } from './istio.ts';
+import { type KindReader, readBalancePer, readLabels, rootTable } from './kind.ts';
 
 const specTable = fieldTable({
-  read: 'host trafficPolicy exportTo',
-  refused: { subsets: onlySimple, workloadSelector: 'not supported: a rule holds for every client' },
+  read: 'host trafficPolicy subsets exportTo',
+  refused: { workloadSelector: 'not supported: a rule holds for every client' },
+  closed: true,
 });
+const subsetTable = fieldTable({ read: 'name labels trafficPolicy', closed: true });
+const refusedPolicy = {
+  outlierDetection: 'not supported: endpoints are not ejected; what the objects say of their health counts',
+  tls: 'not supported: the mesh does not encrypt',
+};
 const policyTable = fieldTable({
-  read: 'loadBalancer',
+  read: 'loadBalancer connectionPool portLevelSettings',
   refused: {
-    connectionPool: onlySimple,
-    outlierDetection: onlySimple,
-    tls: onlySimple,
-    portLevelSettings: onlySimple,
-    tunnel: onlySimple,
-    proxyProtocol: onlySimple,
-    retryBudget: onlySimple,
+    ...refusedPolicy,
+    tunnel: 'not supported: connections are not tunnelled',
+    proxyProtocol: 'not supported: connections carry no PROXY header',
+    retryBudget: 'not supported: retries have no budget',
   },
+  closed: true,
+});
+const portPolicyTable = fieldTable({
+  read: 'port loadBalancer connectionPool',
+  refused: refusedPolicy,
+  closed: true,
+});
+const portTable = fieldTable({ read: 'number', closed: true });
+const poolTable = fieldTable({
+  read: 'tcp',
+  refused: { http: 'not supported: HTTP requests and connections are not limited' },
+  closed: true,
+});
+const tcpPoolTable = fieldTable({
+  read: 'connectTimeout',
+  refused: {
+    maxConnections: 'not supported: connections are not limited',
+    maxConnectionDuration: 'not supported: connections last as long as the application wants',
+    idleTimeout: 'not supported: connections last as long as the application wants',
+    tcpKeepalive: 'not supported: the application sets its own',
+  },
+  closed: true,
 });
 const loadBalancerTable = fieldTable({
-  read: 'simple',
+  read: 'simple consistentHash localityLbSetting',
   refused: {
-    consistentHash: onlySimple,
-    localityLbSetting: onlySimple,
-    warmupDurationSecs: onlySimple,
-    warmup: onlySimple,
+    warmupDurationSecs: 'not supported: a new endpoint gets its share at once',
+    warmup: 'not supported: a new endpoint gets its share at once',
   },
+  closed: true,
+});
+const onlyMaglev = 'not supported: the hash is Maglev, leave it out';
+const hashTable = fieldTable({
+  read: 'httpHeaderName httpCookie useSourceIp maglev',
+  refused: {
+    httpQueryParameterName: 'not supported: hash a header, a cookie or the source address',
+    ringHash: onlyMaglev,
+    minimumRingSize: onlyMaglev,
+  },
+  closed: true,
+});
+const noCookie = 'not supported: the mesh sets no cookie, it only reads one';
+const cookieTable = fieldTable({
+  read: 'name',
+  refused: { ttl: noCookie, path: noCookie, attributes: noCookie },
+  closed: true,
+});
+const maglevTable = fieldTable({ read: 'tableSize', closed: true });
+const localityTable = fieldTable({
+  read: 'enabled',
+  refused: {
+    distribute: 'not supported: endpoints are alike wherever they are',
+    failover: 'not supported: endpoints are alike wherever they are',
+    failoverPriority: 'not supported: endpoints are alike wherever they are',
+  },
+  closed: true,
 });
 
 export const destinationRuleReader: KindReader = {
   kind: 'DestinationRule',
   apiVersions: networkingVersions,
-  read(root, { namespace, name, origin }) {
+  read(root, meta) {
     root.check(rootTable);
     const spec = root.requiredMap('spec', specTable);
     if (spec === null) return null;
-    if (spec.strings('exportTo').some((target) => target !== '*')) {
-      spec.warn('KM1014', ['exportTo'], 'has no effect: the rule holds for every client');
-    }
-    const host = readHost(spec, namespace);
-    const balancer = spec.map('trafficPolicy', policyTable)?.map('loadBalancer', loadBalancerTable) ?? null;
-    return { kind: 'DestinationRule', namespace, name, origin, host, policy: readPolicy(balancer) };
+    warnExportTo(spec, 'the rule holds');
+    const { namespace, name, origin } = meta;
+    return {
+      kind: 'DestinationRule',
+      namespace,
+      name,
+      origin,
+      host: readHost(spec, namespace),
+      policy: readPolicy(spec),
+      subsets: readSubsets(spec),
+      balancePer: readBalancePer(meta),
+    };
   },
 };
 
@@ -57,17 +112,79 @@ function readHost(spec: Fields, namespace: string): string {
   }
   const problem = dnsNameProblem(host);
   if (problem !== '') spec.error('KM1009', ['host'], `${problem}: ${shown(host)}`);
-  return host.includes('.') ? host : `${host}.${namespace}.svc.cluster.local`;
+  return completeHost(host, namespace);
 }
 
-function readPolicy(balancer: Fields | null): 'random' | 'round-robin' | null {
-  if (balancer === null) return null;
-  const known = ['UNSPECIFIED', 'ROUND_ROBIN', 'RANDOM', 'LEAST_REQUEST', 'LEAST_CONN', 'PASSTHROUGH'];
-  const simple = balancer.oneOf('simple', known);
-  if (simple === 'RANDOM') return 'random';
-  if (simple === 'ROUND_ROBIN') return 'round-robin';
-  if (simple !== '' && simple !== 'UNSPECIFIED') {
-    balancer.error('KM1011', ['simple'], `${simple} is not supported: use RANDOM or ROUND_ROBIN`);
+function readSubsets(spec: Fields): RuleSubset[] {
+  const names = new Set<string>();
+  return spec.maps('subsets', subsetTable).map((fields) => {
+    const name = fields.required('name');
+    const problem = labelValueProblem(name);
+    if (problem !== '') fields.error('KM1009', ['name'], `${problem}: ${shown(name)}`);
+    else if (names.has(name)) fields.error('KM1009', ['name'], `${shown(name)} is there twice`);
+    names.add(name);
+    return { name, labels: readLabels(fields, 'labels'), policy: readPolicy(fields) };
+  });
+}
+
+function readPolicy(parent: Fields): TrafficPolicy {
+  const policy = parent.map('trafficPolicy', policyTable);
+  const ports = new Map<number, PolicyFields>();
+  if (policy === null) return { ports };
+  for (const fields of policy.maps('portLevelSettings', portPolicyTable)) {
+    const port = fields.requiredMap('port', portTable)?.port('number') ?? 0;
+    if (ports.has(port)) fields.error('KM1009', ['port', 'number'], `${port} is there twice`);
+    ports.set(port, readFields(fields));
   }
-  return null;
+  return { ...readFields(policy), ports };
+}
+
+function readFields(policy: Fields): PolicyFields {
+  const balancer = policy.map('loadBalancer', loadBalancerTable);
+  const pool = policy.map('connectionPool', poolTable)?.map('tcp', tcpPoolTable) ?? null;
+  const timeout = pool?.duration('connectTimeout') ?? null;
+  if (timeout !== null && (timeout < 1 || timeout > 3_600_000)) {
+    pool?.error('KM1009', ['connectTimeout'], 'must be from 1ms to 1h');
+  }
+  return {
+    ...(balancer === null ? {} : { balance: readBalance(balancer) }),
+    ...(timeout === null ? {} : { connectTimeoutMs: Math.round(timeout) }),
+  };
+}
+
+const simple: Readonly<Record<string, 'random' | 'round-robin' | 'least-request'>> = {
+  UNSPECIFIED: 'random',
+  RANDOM: 'random',
+  ROUND_ROBIN: 'round-robin',
+  LEAST_REQUEST: 'least-request',
+  LEAST_CONN: 'least-request',
+};
+
+function readBalance(balancer: Fields): NonNullable<PolicyFields['balance']> {
+  const locality = balancer.map('localityLbSetting', localityTable);
+  if (locality !== null && locality.boolean('enabled') !== false) {
+    locality.error('KM1011', ['enabled'], 'only false is supported: endpoints are alike wherever they are');
+  }
+  const name = balancer.oneOf('simple', [...Object.keys(simple), 'PASSTHROUGH']);
+  if (name === 'PASSTHROUGH') {
+    balancer.error('KM1011', ['simple'], 'PASSTHROUGH is not supported: a service always has its endpoints');
+  }
+  const hash = balancer.map('consistentHash', hashTable);
+  if (hash === null) return { balance: simple[name] ?? 'random' };
+  if (name !== '') balancer.error('KM1009', ['consistentHash'], 'cannot stand beside simple');
+  if (hash.map('maglev', maglevTable)?.has('tableSize') === true) {
+    hash.warn('KM1014', ['maglev', 'tableSize'], 'has no effect: the table is as large as the endpoints need');
+  }
+  return { balance: 'maglev', hash: readHash(hash) };
+}
+
+function readHash(hash: Fields): { readonly kind: 'source' } | { readonly kind: 'header' | 'cookie'; name: string } {
+  const header = hash.string('httpHeaderName');
+  const cookie = hash.map('httpCookie', cookieTable);
+  const source = hash.boolean('useSourceIp') === true;
+  const given = Number(header !== '') + Number(cookie !== null) + Number(source);
+  if (given === 0) hash.error('KM1010', [], 'needs one of httpHeaderName, httpCookie and useSourceIp');
+  if (given > 1) hash.error('KM1009', [], 'takes only one of httpHeaderName, httpCookie and useSourceIp');
+  if (cookie !== null) return { kind: 'cookie', name: cookie.required('name') };
+  return header === '' ? { kind: 'source' } : { kind: 'header', name: header.toLowerCase() };
 }

@@ -1,11 +1,14 @@
 /** All kinds: those that are read, and those that are known and refused. */
 import { destinationRuleReader } from './destinationrule.ts';
 import { endpointSliceReader } from './endpointslice.ts';
+import { referenceGrantReader } from './gateway.ts';
+import { httpRouteReader } from './httproute.ts';
 import type { KindReader } from './kind.ts';
 import { namespaceReader } from './namespace.ts';
 import { podReader } from './pod.ts';
 import { serviceReader } from './service.ts';
 import { serviceEntryReader } from './serviceentry.ts';
+import { virtualServiceReader } from './virtualservice.ts';
 import { workloadEntryReader } from './workloadentry.ts';
 
 export const kindReaders: ReadonlyMap<string, KindReader> = new Map(
@@ -17,16 +20,19 @@ export const kindReaders: ReadonlyMap<string, KindReader> = new Map(
     serviceEntryReader,
     workloadEntryReader,
     destinationRuleReader,
+    virtualServiceReader,
+    httpRouteReader,
+    referenceGrantReader,
   ].map((reader) => [reader.kind, reader]),
 );
 
 /** Kinds that change traffic, by API group. To pass them over would let traffic do what the user forbade or redirected. */
 const unsupported: Readonly<Record<string, string>> = {
   '': 'Endpoints',
-  'networking.istio.io': 'VirtualService Gateway Sidecar EnvoyFilter',
+  'networking.istio.io': 'Gateway Sidecar EnvoyFilter',
   'security.istio.io': 'AuthorizationPolicy PeerAuthentication RequestAuthentication',
   'extensions.istio.io': 'WasmPlugin',
-  'gateway.networking.k8s.io': `Gateway HTTPRoute GRPCRoute TCPRoute TLSRoute UDPRoute BackendTLSPolicy
+  'gateway.networking.k8s.io': `Gateway GRPCRoute TCPRoute TLSRoute UDPRoute BackendTLSPolicy
     BackendTrafficPolicy XBackendTrafficPolicy`,
 };
 

@@ -1,5 +1,6 @@
 /** What ServiceEntry and WorkloadEntry share: endpoints, and the API versions of their group. */
 import { isUnspecified } from '../../base/address.ts';
+import { serviceHost } from '../../model/hostnames.ts';
 import type { EntryEndpoint } from '../../model/objects.ts';
 import { type Fields, fieldTable, shown } from '../fields.ts';
 import { readAddress } from './kind.ts';
@@ -18,7 +19,7 @@ export const workloadEntryTable = fieldTable({
 });
 
 /** Address, ports and weight. Without a weight it is 1; a weight of 0 takes the endpoint out of use. */
-export function readEntryEndpoint(fields: Fields): EntryEndpoint {
+export function readEntryEndpoint(fields: Fields): Omit<EntryEndpoint, 'labels'> {
   const text = fields.required('address');
   let address = '';
   if (text !== '') {
@@ -29,4 +30,16 @@ export function readEntryEndpoint(fields: Fields): EntryEndpoint {
     } else address = read.address;
   }
   return { address, ports: fields.portMap('ports'), weight: fields.integer('weight', 0, 0xffffffff) ?? 1 };
+}
+
+/** A host as Istio's routing objects name it: a short name is a Service of the object's namespace. */
+export function completeHost(host: string, namespace: string): string {
+  return host.includes('.') || host === '' ? host : serviceHost(host, namespace);
+}
+
+/** exportTo cannot be followed: whatever routes, routes for all clients. */
+export function warnExportTo(spec: Fields, what: string): void {
+  if (spec.strings('exportTo').some((target) => target !== '*')) {
+    spec.warn('KM1014', ['exportTo'], `has no effect: ${what} for every client`);
+  }
 }

@@ -1,6 +1,6 @@
 /** What the kinds have in common: metadata, and the shape of a reader. */
 import { canonicalAddress } from '../../base/address.ts';
-import type { DataplaneMode, KubeObject, Labels, ObjectKind } from '../../model/objects.ts';
+import type { BalancePer, DataplaneMode, KubeObject, Labels, ObjectKind } from '../../model/objects.ts';
 import type { Origin } from '../../model/types.ts';
 import { type Fields, fieldTable, shown } from '../fields.ts';
 import { dnsLabelProblem, dnsNameProblem, labelKeyProblem, labelValueProblem } from '../names.ts';
@@ -69,6 +69,18 @@ export function readLabels(fields: Fields, name: string): Labels {
     if (valueProblem !== '') fields.error('KM1009', [name, key], `${valueProblem}: ${shown(value)}`);
   }
   return labels;
+}
+
+/** Annotation `kmesh.net/balance-per`. */
+export function readBalancePer({ fields }: Metadata): BalancePer {
+  const annotations = fields?.map('annotations', null);
+  return (annotations?.oneOf('kmesh.net/balance-per', ['connection', 'request']) ?? '') as BalancePer;
+}
+
+/** creationTimestamp in milliseconds since 1970; Infinity when the object has none: it is younger than those that do. */
+export function readCreated({ fields }: Metadata): number {
+  const time = Date.parse(fields?.string('creationTimestamp') ?? '');
+  return Number.isNaN(time) ? Infinity : time;
 }
 
 /** Why a text is no IP address, or its canonical text. */

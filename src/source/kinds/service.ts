@@ -4,7 +4,7 @@ import type { ServiceObjectPort } from '../../model/objects.ts';
 import type { Protocol } from '../../model/types.ts';
 import { type Fields, fieldTable, shown } from '../fields.ts';
 import { dnsLabelProblem, portNameProblem } from '../names.ts';
-import { type KindReader, readAddress, readLabels, rootTable } from './kind.ts';
+import { type KindReader, readAddress, readBalancePer, readLabels, rootTable } from './kind.ts';
 
 const specTable = fieldTable({
   read: `type clusterIP clusterIPs selector ports sessionAffinity sessionAffinityConfig publishNotReadyAddresses
@@ -25,7 +25,8 @@ export const serviceReader: KindReader = {
   kind: 'Service',
   apiVersions: ['v1'],
   labelName: true,
-  read(root, { namespace, name, origin }) {
+  read(root, meta) {
+    const { namespace, name, origin } = meta;
     root.check(rootTable);
     const spec = root.requiredMap('spec', specTable);
     if (spec === null) return null;
@@ -58,6 +59,7 @@ export const serviceReader: KindReader = {
       ports,
       affinitySeconds,
       publishNotReady: spec.boolean('publishNotReadyAddresses') === true,
+      balancePer: readBalancePer(meta),
     };
   },
 };

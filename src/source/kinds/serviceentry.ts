@@ -4,7 +4,7 @@ import type { EntryPort } from '../../model/objects.ts';
 import { type Fields, fieldTable, shown } from '../fields.ts';
 import { dnsLabelProblem, hostProblem } from '../names.ts';
 import { networkingVersions, readEntryEndpoint, workloadEntryTable } from './istio.ts';
-import { type KindReader, readLabels, rootTable } from './kind.ts';
+import { type KindReader, readBalancePer, readLabels, rootTable } from './kind.ts';
 
 const specTable = fieldTable({
   read: 'hosts addresses ports resolution endpoints workloadSelector location exportTo',
@@ -17,7 +17,8 @@ const protocols = 'TCP UDP HTTP HTTPS HTTP2 GRPC GRPC-WEB TLS MONGO MYSQL REDIS'
 export const serviceEntryReader: KindReader = {
   kind: 'ServiceEntry',
   apiVersions: networkingVersions,
-  read(root, { namespace, name, origin }) {
+  read(root, meta) {
+    const { namespace, name, origin } = meta;
     root.check(rootTable);
     const spec = root.requiredMap('spec', specTable);
     if (spec === null) return null;
@@ -28,7 +29,10 @@ export const serviceEntryReader: KindReader = {
     }
     const selector = spec.map('workloadSelector', selectorTable);
     if (selector !== null && !selector.has('labels')) selector.error('KM1010', ['labels'], 'is missing');
-    const endpoints = spec.maps('endpoints', workloadEntryTable).map(readEntryEndpoint);
+    const endpoints = spec.maps('endpoints', workloadEntryTable).map((fields) => ({
+      ...readEntryEndpoint(fields),
+      labels: readLabels(fields, 'labels'),
+    }));
     if (selector !== null && endpoints.length > 0) {
       spec.error('KM1009', ['workloadSelector'], 'cannot stand beside endpoints');
     }
@@ -42,6 +46,7 @@ export const serviceEntryReader: KindReader = {
       ports: readPorts(spec),
       endpoints,
       selector: selector === null ? null : readLabels(selector, 'labels'),
+      balancePer: readBalancePer(meta),
     };
   },
 };
@@ -103,7 +108,7 @@ function readPorts(spec: Fields): EntryPort[] {
     const key = `${number}/${protocol}`;
     if (number > 0 && numbers.has(key)) port.error('KM1009', ['number'], `${key} is there twice`);
     numbers.add(key);
-    const appProtocol = written === 'TCP' || written === 'UDP' ? '' : written.toLowerCase();
+    const appProtocol = protocol === 'UDP' ? '' : written.toLowerCase();
     return { name, port: number, protocol, appProtocol, targetPort: port.integer('targetPort', 1, 65535) ?? number };
   });
 }

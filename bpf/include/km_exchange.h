@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/* A request and its answer: when it begins, where it goes, how it ends; counted once, at its end. */
+#ifndef KM_EXCHANGE_H
+#define KM_EXCHANGE_H
+
+#include "km_balance.h"
+#include "km_config.h"
+#include "km_counters.h"
+#include "km_flow.h"
+#include "km_observe.h"
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 131072);
+	__type(key, struct km_requests_key);
+	__type(value, struct km_requests);
+} km_requests SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 4194304); /* bytes */
+} km_request_event SEC(".maps");
+
+/* The request that waited goes to its endpoint now; what comes from there is its answer. */
+static __noinline int km_exchange_begin(struct km_flow *f, __u32 rcv_start)
+{
+	struct km_endpoint_stats *stats;
+	__u64 endpoint;
+
+	if (!f)
+		return 0;
+	if (f->now.open) {
+		/* Pipelined to the same endpoint: it is told as one more of the request before. */
+		f->now.pipelined += 1;
+	} else {
+		f->now = f->next;
+		f->now.open = 1;
+		f->now.pipelined = 0;
+		f->now.rcv_start = rcv_start;
+	}
+	endpoint = f->next.endpoint;
+	stats = bpf_map_lookup_elem(&km_endpoint_stats, &endpoint);
+	if (stats) {
+		__sync_fetch_and_add(&stats->active, 1);
+		__sync_fetch_and_add(&stats->requests, 1);
+	}
+	return 0;
+}
+
+/* Another endpoint takes the request that waits. */
+static __always_inline void km_exchange_moved(struct km_flow *f, __u64 endpoint)
+{
+	struct km_endpoint *record = bpf_map_lookup_elem(&km_endpoint, &endpoint);
+
+	f->next.endpoint = endpoint;
+	f->next.destination = record ? record->workload : 0;
+}
+
+/* Indices of Istio's bounds: 0.5, 1, 5, 10, 25, 50, 100, 250, 500 ms, 1, 2.5, 5, 10, 30, 60 s, 5, 10, 30 min, 1 h. */
+static __always_inline __u32 km_duration_bucket(__u64 us)
+{
+	if (us <= 10000)
+		return us <= 1000 ? us > 500 : us <= 5000 ? 2 : 3;
+	if (us <= 250000)
+		return us <= 50000 ? (us <= 25000 ? 4 : 5) : us <= 100000 ? 6 : 7;
+	if (us <= 5000000)
+		return us <= 1000000 ? (us <= 500000 ? 8 : 9) : us <= 2500000 ? 10 : 11;
+	if (us <= 60000000)
+		return us <= 30000000 ? (us <= 10000000 ? 12 : 13) : 14;
+	if (us <= 600000000)
+		return us <= 300000000 ? 15 : 16;
+	return us <= 1800000000ULL ? 17 : us <= 3600000000ULL ? 18 : 19;
+}
+
+static __noinline int km_exchange_count(struct km_flow *f, const struct km_flow_key *key, struct km_exchange *e,
+					__u64 response_bytes)
+{
+	struct km_config *config = km_switches();
+	struct km_requests_key name = {};
+	struct km_requests *row;
+	__u64 now, us;
+
+	if (!f || !key || !e || !config)
+		return 0;
+	now = bpf_ktime_get_ns();
+	us = (now - e->start_ns) / 1000;
+	name.source = f->source;
+	name.destination = e->destination;
+	name.cluster = e->cluster;
+	name.status = e->status;
+	name.reason = e->reason;
+	if (config->monitoring) {
+		row = bpf_map_lookup_elem(&km_requests, &name);
+		if (!row) {
+			static const struct km_requests zero = {};
+
+			bpf_map_update_elem(&km_requests, &name, &zero, BPF_NOEXIST);
+			row = bpf_map_lookup_elem(&km_requests, &name);
+		}
+		if (row) {
+			__u32 bucket = km_duration_bucket(us);
+
+			__sync_fetch_and_add(&row->count, 1);
+			__sync_fetch_and_add(&row->request_bytes, e->request_bytes);
+			__sync_fetch_and_add(&row->response_bytes, response_bytes);
+			__sync_fetch_and_add(&row->duration_us, us);
+			if (bucket < KM_DURATION_BUCKETS)
+				__sync_fetch_and_add(&row->buckets[bucket], 1);
+		} else {
+			km_count(KM_COUNTER_TRAFFIC_LOST);
+		}
+	}
+	if (config->requests) {
+		struct km_request_event *event = bpf_ringbuf_reserve(&km_request_event, sizeof(*event), 0);
+		struct km_endpoint *endpoint;
+		__u64 id = e->endpoint;
+
+		if (!event) {
+			km_count(KM_COUNTER_EVENT_LOST);
+			return 0;
+		}
+		__builtin_memset(event, 0, sizeof(*event));
+		event->time_ns = now;
+		event->duration_ns = now - e->start_ns;
+		event->source = f->source;
+		event->destination = e->destination;
+		event->cluster = e->cluster;
+		event->endpoint = e->endpoint;
+		event->request_bytes = e->request_bytes;
+		event->response_bytes = response_bytes;
+		km_addr_copy(event->client_addr, key->client);
+		km_addr_copy(event->asked_addr, key->server);
+		event->client_port = key->client_port;
+		event->asked_port = key->server_port;
+		endpoint = bpf_map_lookup_elem(&km_endpoint, &id);
+		if (endpoint) {
+			km_addr_copy(event->real_addr, endpoint->addr);
+			event->real_port = endpoint->port;
+		}
+		event->status = e->status;
+		event->route = e->route;
+		event->virtual_host = e->virtual_host;
+		event->reason = e->reason;
+		event->has_route = e->has_route;
+		event->host_length = e->host_length;
+		event->path_length = e->path_length;
+		event->path_cut = e->path_cut;
+		__builtin_memcpy(event->method, e->method, sizeof(event->method));
+		__builtin_memcpy(event->host, e->host, sizeof(event->host));
+		__builtin_memcpy(event->path, e->path, sizeof(event->path));
+		bpf_ringbuf_submit(event, BPF_RB_NO_WAKEUP);
+	}
+	return 0;
+}
+
+/* The client has all of the answers that it asked for: `seen` is the pseudo number up to which it has received. */
+static __always_inline bool km_owes_nothing(const struct km_flow *f, __u32 seen)
+{
+	const struct km_half *half;
+
+	if (f->current == KM_NO_HALF)
+		return true;
+	half = &f->half[f->current & (KM_HALVES - 1)];
+	return !f->now.open && seen + half->ack_shift == half->rcv_nxt;
+}
+
+/* The answer is complete, or will never be (`reason`). */
+static __always_inline void km_exchange_end(struct km_flow *f, const struct km_flow_key *key, __u64 response_bytes,
+					    __u16 status, __u8 reason)
+{
+	struct km_endpoint_stats *stats;
+	__u64 endpoint = f->now.endpoint;
+
+	if (!f->now.open)
+		return;
+	f->now.status = status;
+	f->now.reason = reason;
+	f->now.open = f->now.pipelined != 0;
+	if (f->now.open)
+		f->now.pipelined -= 1;
+	stats = bpf_map_lookup_elem(&km_endpoint_stats, &endpoint);
+	if (stats)
+		__sync_fetch_and_add(&stats->active, -1);
+	km_exchange_count(f, key, &f->now, response_bytes);
+}
+
+/* A request that was answered here. */
+static __always_inline void km_exchange_refused(struct km_flow *f, const struct km_flow_key *key, __u16 status,
+						__u8 reason)
+{
+	f->next.status = status;
+	f->next.reason = reason;
+	km_exchange_count(f, key, &f->next, 0);
+}
+
+#endif

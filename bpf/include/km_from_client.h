@@ -1,0 +1,373 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/* The packets that a client sends to an HTTP service. */
+#ifndef KM_FROM_CLIENT_H
+#define KM_FROM_CLIENT_H
+
+#include "km_splice.h"
+
+/* SYN-ACK in the service's name. The window is one segment: a kick fills it. No timestamps, no Fast Open cookie,
+ * no MPTCP. */
+__noinline int km_shake(struct __sk_buff *skb)
+{
+	__u32 gate;
+
+	KM_FIND_FLOW(KM_WAY_DROP);
+	if (km_read_syn(skb))
+		return KM_WAY_DROP;
+	if (!(f->flags & KM_FLOW_SHAKEN)) {
+		gate = w->syn.mss & ~((1U << KM_WINDOW_SCALE) - 1);
+		if (gate > KM_MAX_GATE)
+			gate = KM_MAX_GATE;
+		if (gate < KM_MIN_GATE)
+			gate = KM_MIN_GATE;
+		f->gate = gate;
+		f->mss = w->syn.mss;
+		f->client_scale = w->syn.scale == 0xff ? 0 : w->syn.scale;
+		f->isn = bpf_get_prandom_u32();
+		f->base = w->p.seq + 1;
+		f->req_end = f->base;
+		f->flags |= KM_FLOW_SHAKEN;
+		if (w->syn.scale == 0xff)
+			f->flags |= KM_FLOW_NO_SCALE;
+		if (!w->syn.sack)
+			f->flags |= KM_FLOW_NO_SACK;
+	}
+	km_segment_to_client(&w->to, &w->key, f->isn, w->p.seq + 1, KM_TCP_SYN | KM_TCP_ACK, f->gate);
+	w->to.syn = 1;
+	w->to.mss = f->gate;
+	w->to.scale = w->syn.scale == 0xff ? 0xff : KM_WINDOW_SCALE;
+	w->to.sack = w->syn.sack;
+	return km_make(skb) ? km_failed() : KM_WAY_CLIENT;
+}
+
+/*
+ * A SYN that no flow was made for: its socket is outside the mesh's cgroup, or the table is full. An HTTP
+ * service is reachable in no other way, so the client is told at once.
+ */
+__noinline int km_stray_syn(struct __sk_buff *skb)
+{
+	struct km_listener_key where = {.protocol = IPPROTO_TCP};
+	struct km_work *w = km_worked();
+	struct km_listener *listener;
+
+	if (!w)
+		return KM_WAY_PASS;
+	km_addr_copy(where.addr, w->p.to);
+	where.port = w->p.to_port;
+	listener = bpf_map_lookup_elem(&km_listener, &where);
+	if (!listener || !listener->cluster || listener->mode == KM_LISTENER_TCP)
+		return KM_WAY_PASS;
+	km_count(KM_COUNTER_FLOW_FULL);
+	return km_to_client(skb, w, 0, w->p.seq + 1, KM_TCP_RST | KM_TCP_ACK, 0);
+}
+
+/* The client aborts: so does every half. */
+__noinline int km_client_reset(struct __sk_buff *skb)
+{
+	KM_FIND_FLOW(KM_WAY_DROP);
+	if (f->now.open)
+		km_exchange_end(f, &w->key, 0, f->now.status, KM_REASON_CLIENT_GONE);
+	/* A number of ours is the very one that an endpoint expects; the client's may lie behind a kick. */
+	km_end_halves(skb, KM_END_RESET | KM_END_ALL);
+	km_flow_delete(f, &w->key);
+	return KM_WAY_DROP;
+}
+
+/* Bytes that no decision was made for: end it, both ways. */
+__noinline int km_bypassed(struct __sk_buff *skb)
+{
+	__u32 seq, ack;
+
+	KM_FIND_FLOW(KM_WAY_DROP);
+	seq = w->p.ack;
+	ack = w->p.seq;
+	km_count(KM_COUNTER_BYPASSED);
+	km_end_halves(skb, KM_END_RESET | KM_END_ALL);
+	f->flags |= KM_FLOW_CLOSE;
+	km_flow_done(f, &w->key);
+	return km_to_client(skb, w, seq, ack, KM_TCP_RST | KM_TCP_ACK, 0);
+}
+
+/* All of a kick is here, and so all that the client may send: answer it, which lets the request go, once its
+ * half is open and the one before owes nothing. */
+__noinline int km_kicked(struct __sk_buff *skb)
+{
+	struct km_half *half, *old;
+	__u32 seen, index;
+	__u64 now;
+
+	KM_FIND_FLOW(KM_WAY_DROP);
+	index = f->target & (KM_HALVES - 1);
+	half = &f->half[index];
+	seen = w->p.ack;
+	f->echo_ack = seen;
+	if (f->victim.state == KM_HALF_OPEN) {
+		struct km_half *victim = &f->victim;
+
+		if (km_to_half(skb, w, f, victim, victim->snd_nxt, victim->rcv_nxt,
+			       KM_TCP_FIN | KM_TCP_ACK) == KM_WAY_NETWORK)
+			km_clone_to_network(skb, w);
+		km_wire_closing(&w->key, victim, KM_WIRE_CLOSING);
+		victim->state = KM_HALF_FREE;
+	}
+	if (half->state == KM_HALF_CHOSEN) {
+		half->state = KM_HALF_CONNECTING;
+		half->syn_ns = bpf_ktime_get_ns();
+		return km_send_syn(skb, w, f, half);
+	}
+	if (half->state == KM_HALF_CONNECTING) {
+		now = bpf_ktime_get_ns();
+		if (now - half->syn_ns >= (__u64)half->timeout_ms * KM_NS_PER_MS)
+			return km_connect_failed(skb, index);
+		km_count(KM_COUNTER_SYN_RETRIED);
+		return km_send_syn(skb, w, f, half);
+	}
+	if (half->state != KM_HALF_OPEN) {
+		/* It closed between the decision and now. */
+		if (half->retries == 0)
+			half->retries = 1;
+		return km_connect_failed(skb, index);
+	}
+	if (!km_owes_nothing(f, seen)) {
+		km_count(KM_COUNTER_HELD);
+		return KM_WAY_DROP;
+	}
+	if (f->current != KM_NO_HALF && f->current != index) {
+		old = &f->half[f->current & (KM_HALVES - 1)];
+		if (old->acked != old->rcv_nxt) {
+			old->acked = old->rcv_nxt;
+			if (km_to_half(skb, w, f, old, old->snd_nxt, old->rcv_nxt, KM_TCP_ACK) ==
+			    KM_WAY_NETWORK)
+				km_clone_to_network(skb, w);
+		}
+	}
+	km_take_over(f, index, f->kick_end, seen);
+	km_exchange_begin(f, half->rcv_nxt);
+	return km_to_client(skb, w, seen, f->kick_end, KM_TCP_ACK, km_shown_window(f, half->window));
+}
+
+/* A packet that touches the kick: its own bytes, or what may not have been sent yet. */
+static __always_inline int km_kick_part(struct __sk_buff *skb, struct km_work *w, struct km_flow *f)
+{
+	__u32 end = w->p.seq + w->p.payload;
+
+	if (!km_before(w->p.seq, f->kick_end)) {
+		km_count(KM_COUNTER_BEHIND_KICK);
+		return KM_WAY_DROP;
+	}
+	if (km_after(end, f->kick_end))
+		end = f->kick_end;
+	if (km_after(end, f->kick_got))
+		f->kick_got = end;
+	if (km_before(f->kick_got, f->kick_end)) {
+		__u32 room = f->kick_end - f->kick_got;
+
+		return km_to_client(skb, w, w->p.ack, f->kick_got, KM_TCP_ACK,
+				    km_shown_window(f, room + (1U << KM_WINDOW_SCALE) - 1));
+	}
+	km_count(KM_COUNTER_KICKS);
+	return km_kicked(skb);
+}
+
+/* Bytes of a local reply: back they go. */
+__noinline int km_echo(struct __sk_buff *skb)
+{
+	__u32 end, window;
+	__u8 flags = KM_TCP_ACK | KM_TCP_PSH;
+
+	KM_FIND_FLOW(KM_WAY_DROP);
+	if (!(f->flags & KM_FLOW_ECHOING)) {
+		if (!km_owes_nothing(f, w->p.ack)) {
+			km_count(KM_COUNTER_HELD);
+			return KM_WAY_DROP;
+		}
+		f->echo_ack = w->p.ack;
+		f->flags |= KM_FLOW_ECHOING;
+	}
+	end = w->p.seq + w->p.payload;
+	window = f->gate;
+	if (km_after(end, f->echo_end))
+		return KM_WAY_DROP;
+	if (end != f->echo_end) {
+		window = KM_REAL_WINDOW;
+	} else if (f->flags & KM_FLOW_CLOSE) {
+		flags |= KM_TCP_FIN;
+		window = KM_REAL_WINDOW;
+		f->flags |= KM_FLOW_FIN_SENT;
+		f->fin_seq = f->echo_ack + (f->echo_end - f->echo_seq);
+	}
+	f->base = end;
+	f->current = KM_NO_HALF;
+	km_segment_to_client(&w->to, &w->key, f->echo_ack + (w->p.seq - f->echo_seq), end, flags,
+			     km_shown_window(f, window));
+	return km_translate(skb) ? km_failed() : KM_WAY_CLIENT;
+}
+
+/* No half has the client's bytes: between its connect() and its first request, or after a local reply. */
+__noinline int km_unbound(struct __sk_buff *skb)
+{
+	__u32 end, ack, seq;
+	__u8 flags = KM_TCP_ACK;
+
+	KM_FIND_FLOW(KM_WAY_DROP);
+	end = w->p.seq + w->p.payload;
+	if (w->p.flags & KM_TCP_FIN) {
+		ack = end + 1;
+		seq = w->p.ack;
+		if (!(f->flags & KM_FLOW_FIN_SENT))
+			f->fin_seq = seq;
+		f->flags |= KM_FLOW_FIN_SENT | KM_FLOW_CLIENT_FIN;
+		f->base = ack;
+		if (km_parks(f))
+			km_end_halves(skb, 0);
+		if (km_after(seq, f->fin_seq)) {
+			km_flow_done(f, &w->key);
+		} else {
+			seq = f->fin_seq;
+			flags |= KM_TCP_FIN;
+		}
+		return km_to_client(skb, w, seq, ack, flags, KM_REAL_WINDOW);
+	}
+	if (w->p.payload) {
+		if (km_before(w->p.seq, f->base) && !km_after(end, f->base)) {
+			if (f->flags & KM_FLOW_REFUSED)
+				return km_refuse_request(skb);
+			return km_to_client(skb, w, w->p.ack, f->base, KM_TCP_ACK,
+					    km_shown_window(f, f->gate));
+		}
+		if (!(f->flags & KM_FLOW_CLOSE))
+			return km_bypassed(skb);
+		f->base = end;
+		return km_to_client(skb, w, w->p.ack, end, KM_TCP_ACK, KM_REAL_WINDOW);
+	}
+	if (f->flags & KM_FLOW_CLIENT_FIN && km_after(w->p.ack, f->fin_seq)) {
+		/* The last acknowledgement. */
+		km_flow_done(f, &w->key);
+		return KM_WAY_DROP;
+	}
+	if (km_before(w->p.seq, f->base))
+		return km_to_client(skb, w, w->p.ack, f->base, KM_TCP_ACK, km_shown_window(f, f->gate));
+	return KM_WAY_DROP;
+}
+
+/* The first bytes of a request that goes to another open half without a kick. False: it closed meanwhile. */
+static __always_inline bool km_switch(struct km_work *w, struct km_flow *f)
+{
+	__u32 index = f->target & (KM_HALVES - 1);
+	struct km_half *half = &f->half[index];
+
+	if (half->state != KM_HALF_OPEN)
+		return false;
+	km_take_over(f, index, f->boundary, w->p.ack);
+	f->now.rcv_start = half->rcv_nxt;
+	return true;
+}
+
+static __always_inline int km_from_client(struct __sk_buff *skb, bool outside)
+{
+	struct km_half *half, *old = NULL;
+	struct km_work *w = km_worked();
+	struct km_flow *f;
+	__u32 end, flags, seq, ack;
+	bool flush = false;
+
+	if (!w || !km_packet_read(skb, &w->p))
+		return KM_WAY_PASS;
+	w->outside = outside;
+	w->from_client = true;
+	km_addr_copy(w->key.client, w->p.from);
+	km_addr_copy(w->key.server, w->p.to);
+	w->key.client_port = w->p.from_port;
+	w->key.server_port = w->p.to_port;
+	f = bpf_map_lookup_elem(&km_flow, &w->key);
+	if (!f) {
+		if ((w->p.flags & (KM_TCP_SYN | KM_TCP_ACK)) == KM_TCP_SYN)
+			return km_stray_syn(skb);
+		return KM_WAY_PASS;
+	}
+	if (w->p.flags & KM_TCP_SYN)
+		return km_shake(skb);
+	if (w->p.flags & KM_TCP_RST)
+		return km_client_reset(skb);
+	f->client_window = bpf_htons(w->p.window);
+	flags = f->flags;
+	end = w->p.seq + w->p.payload;
+	if (flags & KM_FLOW_KICK) {
+		if (w->p.payload && km_after(end, f->kick_seq)) {
+			if (!km_before(w->p.seq, f->kick_seq))
+				return km_kick_part(skb, w, f);
+			/* The end of the request before and the kick in one packet: let TCP send them apart. */
+			km_count(KM_COUNTER_BEHIND_KICK);
+			if (f->current == KM_NO_HALF)
+				return KM_WAY_DROP;
+			half = &f->half[f->current & (KM_HALVES - 1)];
+			ack = half->una + half->seq_shift;
+			return km_to_client(skb, w, w->p.ack, ack, KM_TCP_ACK,
+					    km_shown_window(f, f->kick_seq - ack));
+		}
+		if (f->kick_got == f->kick_end && f->current != KM_NO_HALF && !w->p.payload &&
+		    f->half[f->target & (KM_HALVES - 1)].state == KM_HALF_OPEN && km_owes_nothing(f, w->p.ack))
+			return km_kicked(skb);
+	} else if (flags & KM_FLOW_SWITCH && !km_before(w->p.seq, f->boundary) && w->p.payload) {
+		__u32 before = f->current;
+
+		if (!km_switch(w, f))
+			return km_bypassed(skb);
+		if (before < KM_HALVES && before != f->current) {
+			old = &f->half[before & (KM_HALVES - 1)];
+			flush = old->state == KM_HALF_OPEN && old->acked != old->rcv_nxt;
+		}
+	} else if (flags & KM_FLOW_ECHO && w->p.payload && !km_before(w->p.seq, f->echo_seq) &&
+		   km_before(w->p.seq, f->echo_end)) {
+		return km_echo(skb);
+	}
+	if (f->current == KM_NO_HALF)
+		return km_unbound(skb);
+	if (w->p.payload) {
+		if (!km_after(end, f->base)) /* a kick or an older request again: its acknowledgement was lost */
+			return km_to_client(skb, w, w->p.ack, f->base, KM_TCP_ACK,
+					    km_shown_window(f, f->half[f->current & (KM_HALVES - 1)].window));
+		if (!(flags & (KM_FLOW_OPAQUE | KM_FLOW_CHUNKED)) && km_after(end, f->req_end))
+			return km_bypassed(skb);
+	}
+	half = &f->half[f->current & (KM_HALVES - 1)];
+	seq = w->p.seq - half->seq_shift;
+	ack = w->p.ack + half->ack_shift;
+	if (w->p.header > sizeof(struct tcphdr) && km_shift_sack(skb, half->ack_shift))
+		return km_failed();
+	km_segment_to_half(&w->to, &w->key, half, seq, ack, w->p.flags, w->p.window);
+	if (km_translate(skb))
+		return km_failed();
+	end = seq + w->p.payload;
+	if (w->p.flags & KM_TCP_FIN) {
+		end += 1;
+		f->flags |= KM_FLOW_CLIENT_FIN;
+		half->flags |= KM_HALF_FIN_SENT;
+	}
+	if (km_after(end, half->snd_nxt))
+		half->snd_nxt = end;
+	if (km_after(ack, half->acked))
+		half->acked = ack;
+	if ((half->flags & (KM_HALF_FIN_SEEN | KM_HALF_FIN_SENT)) == (KM_HALF_FIN_SEEN | KM_HALF_FIN_SENT) &&
+	    half->acked == half->rcv_nxt && half->una == half->snd_nxt)
+		km_flow_done(f, &w->key);
+	if (flush) {
+		km_clone_to_network(skb, w);
+		old->acked = old->rcv_nxt;
+		km_addr_copy(w->p.to, half->addr);
+		w->p.from_port = half->wire_port;
+		w->p.to_port = half->port;
+		return km_to_half(skb, w, f, old, old->snd_nxt, old->rcv_nxt, KM_TCP_ACK);
+	}
+	if (w->p.flags & KM_TCP_FIN && km_parks(f)) {
+		km_clone_to_network(skb, w);
+		km_addr_copy(w->p.to, half->addr);
+		w->p.from_port = half->wire_port;
+		w->p.to_port = half->port;
+		km_end_halves(skb, 0);
+		return KM_WAY_DROP;
+	}
+	return KM_WAY_NETWORK;
+}
+
+#endif

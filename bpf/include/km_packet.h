@@ -1,0 +1,552 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * TCP packets at TC: reading their headers, giving them others, and making short ones of them. Checksums are
+ * changed by differences, because a program cannot know whether the packet's is complete or left to the device
+ * (CHECKSUM_PARTIAL); bpf_l4_csum_replace handles both. What is cut off must sum to zero or be summed.
+ */
+#ifndef KM_PACKET_H
+#define KM_PACKET_H
+
+#include "km_addr.h"
+#include "km_flow.h"
+#include <linux/if_ether.h>
+#include <linux/in.h>
+#include <linux/ip.h>
+#include <linux/ipv6.h>
+#include <linux/pkt_cls.h>
+#include <linux/tcp.h>
+
+#define KM_TCP_FIN 0x01
+#define KM_TCP_SYN 0x02
+#define KM_TCP_RST 0x04
+#define KM_TCP_PSH 0x08
+#define KM_TCP_ACK 0x10
+
+#define KM_IP_MORE_OR_OFFSET 0x3fff
+#define KM_TTL		     64
+#define KM_SYN_OPTIONS	     12
+
+/* A packet as it was read. Numbers in host order, ports in network order. */
+struct km_packet {
+	__be32 from[KM_ADDR_WORDS];
+	__be32 to[KM_ADDR_WORDS];
+	__be16 from_port;
+	__be16 to_port;
+	__u32 seq;
+	__u32 ack;
+	__u32 payload; /* bytes */
+	__u16 window;
+	__u8 flags;
+	__u8 header; /* bytes of the TCP header */
+	__u8 tcp;    /* its offset */
+	__u8 ip6;
+};
+
+/* What a packet is made into. */
+struct km_segment {
+	__be32 from[KM_ADDR_WORDS];
+	__be32 to[KM_ADDR_WORDS];
+	__be16 from_port;
+	__be16 to_port;
+	__u32 seq;
+	__u32 ack;
+	__u16 window;
+	__u8 flags;
+	__u8 syn; /* has the options of a SYN */
+	__u16 mss;
+	__u8 scale; /* 0xff: none */
+	__u8 sack;
+};
+
+/* MSS, window scale and SACK-permitted of a SYN. */
+struct km_syn {
+	__u16 mss;
+	__u8 scale; /* 0xff: none */
+	__u8 sack;
+};
+
+/* A TCP header with the options of a SYN. */
+struct km_header {
+	__be16 ports[2];
+	__be32 seq;
+	__be32 ack;
+	__u8 offset;
+	__u8 flags;
+	__be16 window;
+	__be16 check;
+	__be16 urgent;
+	__u8 options[KM_SYN_OPTIONS];
+};
+
+/*
+ * What a hook works on: the packet as it is, what it becomes, and whose it is. Per CPU, because TC programs of
+ * one CPU do not interrupt each other, and because global functions, which the verifier checks once instead of
+ * at each call, take no pointers on 5.10.
+ */
+struct km_work {
+	struct km_packet p;
+	struct km_segment to;
+	struct km_syn syn;
+	struct km_flow_key key; /* of the flow */
+	struct km_flow_key wire;
+	__u32 from_client;
+	__u32 outside;	   /* the client is behind the device */
+	__u8 options[128]; /* TCP options, followed by zeros */
+	struct km_header before; /* km_make() */
+	struct km_header after;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct km_work);
+} km_work SEC(".maps");
+
+static __always_inline struct km_work *km_worked(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&km_work, &zero);
+}
+
+/* One's complement sums (RFC 1071) in 64 bits; km_fold() makes 32 of them, as the helpers take. */
+static __always_inline __u64 km_sum(__u64 sum, __u32 word)
+{
+	return sum + word;
+}
+
+static __always_inline __u32 km_fold32(__u64 sum)
+{
+	sum = (sum & 0xffffffff) + (sum >> 32);
+	sum = (sum & 0xffffffff) + (sum >> 32);
+	return sum;
+}
+
+static __always_inline __u16 km_fold16(__u64 sum)
+{
+	__u32 folded = km_fold32(sum);
+
+	folded = (folded & 0xffff) + (folded >> 16);
+	folded = (folded & 0xffff) + (folded >> 16);
+	return folded;
+}
+
+static __always_inline __u64 km_sum_addr(__u64 sum, const __be32 addr[KM_ADDR_WORDS], bool ip6)
+{
+	if (ip6) {
+		sum += addr[0];
+		sum += addr[1];
+		sum += addr[2];
+	}
+	return sum + addr[3];
+}
+
+static __always_inline __u64 km_unsum_addr(__u64 sum, const __be32 addr[KM_ADDR_WORDS], bool ip6)
+{
+	if (ip6) {
+		sum += (__u32)~addr[0];
+		sum += (__u32)~addr[1];
+		sum += (__u32)~addr[2];
+	}
+	return sum + (__u32)~addr[3];
+}
+
+/* Reads a TCP packet over Ethernet; false for anything else, for fragments, and behind IP options or extension
+ * headers, which a local TCP does not send. */
+static __always_inline bool km_packet_read(struct __sk_buff *skb, struct km_packet *p)
+{
+	void *data = (void *)(long)skb->data;
+	void *end = (void *)(long)skb->data_end;
+	struct ethhdr *eth = data;
+	struct tcphdr *tcp;
+	__u32 l4, bytes;
+
+	if ((void *)(eth + 1) + sizeof(struct iphdr) > end) {
+		if (bpf_skb_pull_data(skb, ETH_HLEN + sizeof(struct iphdr) + sizeof(struct tcphdr)))
+			return false;
+		data = (void *)(long)skb->data;
+		end = (void *)(long)skb->data_end;
+		eth = data;
+		if ((void *)(eth + 1) + sizeof(struct iphdr) > end)
+			return false;
+	}
+	if (eth->h_proto == bpf_htons(ETH_P_IP)) {
+		struct iphdr *ip = (void *)(eth + 1);
+
+		if (ip->protocol != IPPROTO_TCP || ip->ihl != 5 ||
+		    ip->frag_off & bpf_htons(KM_IP_MORE_OR_OFFSET))
+			return false;
+		l4 = ETH_HLEN + sizeof(*ip);
+		bytes = bpf_ntohs(ip->tot_len);
+		bytes = bytes ? bytes - sizeof(*ip) : skb->len - l4;
+		km_addr_from4(p->from, ip->saddr);
+		km_addr_from4(p->to, ip->daddr);
+		p->ip6 = 0;
+		tcp = (void *)(ip + 1);
+		if ((void *)(tcp + 1) > end) {
+			if (bpf_skb_pull_data(skb, l4 + sizeof(*tcp)))
+				return false;
+			data = (void *)(long)skb->data;
+			end = (void *)(long)skb->data_end;
+			tcp = data + ETH_HLEN + sizeof(*ip);
+			if ((void *)(tcp + 1) > end)
+				return false;
+		}
+	} else if (eth->h_proto == bpf_htons(ETH_P_IPV6)) {
+		struct ipv6hdr *ip = (void *)(eth + 1);
+
+		l4 = ETH_HLEN + sizeof(*ip);
+		if ((void *)(ip + 1) + sizeof(*tcp) > end) {
+			if (bpf_skb_pull_data(skb, l4 + sizeof(*tcp)))
+				return false;
+			data = (void *)(long)skb->data;
+			end = (void *)(long)skb->data_end;
+			ip = data + ETH_HLEN;
+			if ((void *)(ip + 1) + sizeof(*tcp) > end)
+				return false;
+		}
+		if (ip->nexthdr != IPPROTO_TCP)
+			return false;
+		bytes = bpf_ntohs(ip->payload_len);
+		if (!bytes)
+			bytes = skb->len - l4;
+		__builtin_memcpy(p->from, &ip->saddr, sizeof(p->from));
+		__builtin_memcpy(p->to, &ip->daddr, sizeof(p->to));
+		p->ip6 = 1;
+		tcp = (void *)(ip + 1);
+	} else {
+		return false;
+	}
+	p->tcp = l4;
+	p->from_port = tcp->source;
+	p->to_port = tcp->dest;
+	p->seq = bpf_ntohl(tcp->seq);
+	p->ack = bpf_ntohl(tcp->ack_seq);
+	p->window = bpf_ntohs(tcp->window);
+	p->flags = ((__u8 *)tcp)[13];
+	p->header = tcp->doff * 4;
+	p->payload = bytes - p->header;
+	return p->header >= sizeof(*tcp) && bytes >= p->header;
+}
+
+#define KM_MAX_OPTIONS 40
+
+/* Loads the packet's TCP options; false when there are none. */
+static __always_inline bool km_load_options(struct __sk_buff *skb, struct km_work *w)
+{
+	__u64 length = w->p.header;
+
+	if (length <= sizeof(struct tcphdr) || length > sizeof(struct tcphdr) + KM_MAX_OPTIONS)
+		return false;
+	length -= sizeof(struct tcphdr) + 1;
+	asm volatile("" : "+r"(length));
+	length &= 63;
+	asm volatile("" : "+r"(length));
+	__builtin_memset(w->options, 0, 64);
+	return !bpf_skb_load_bytes(skb, w->p.tcp + sizeof(struct tcphdr), w->options, length + 1);
+}
+
+/* Options are at most so many; each turn of a walk over them is one. */
+#define KM_OPTION_TURNS 20
+
+/* Adds `shift` to the edges of SACK blocks (RFC 2018), the only option of packets without timestamps. */
+__noinline int km_shift_sack(struct __sk_buff *skb, __u32 shift)
+{
+	struct km_work *w = km_worked();
+	__u64 at = 0;
+	__u32 i, j, tcp;
+
+	if (!w || !km_load_options(skb, w))
+		return 0;
+	tcp = w->p.tcp;
+	for (i = 0; i < KM_OPTION_TURNS; i++) {
+		__u8 kind, size;
+
+		at &= 63;
+		kind = w->options[at];
+		if (kind == 0)
+			return 0;
+		if (kind == 1) {
+			at += 1;
+			continue;
+		}
+		size = w->options[at + 1];
+		if (size < 2)
+			return 0;
+		if (kind == 5)
+			break;
+		at += size;
+	}
+	at &= 63;
+	if (w->options[at] != 5)
+		return 0;
+	for (j = 0; j < 8; j++) {
+		__u32 size = w->options[at + 1];
+		__u32 place = tcp + sizeof(struct tcphdr) + at + 2 + j * 4;
+		__be32 old, new, a, b;
+
+		if (j * 4 + 2 >= size)
+			return 0;
+		if (bpf_skb_load_bytes(skb, place, &old, sizeof(old)))
+			return -1;
+		new = bpf_htonl(bpf_ntohl(old) + shift);
+		a = old;
+		b = new;
+		/* An edge may stand at an odd offset: there its bytes count the other way round (RFC 1071). */
+		if ((place - tcp) & 1) {
+			a = (old & 0x00ff00ff) << 8 | (old >> 8 & 0x00ff00ff);
+			b = (new & 0x00ff00ff) << 8 | (new >> 8 & 0x00ff00ff);
+		}
+		if (bpf_l4_csum_replace(skb, tcp + offsetof(struct tcphdr, check), a, b, 4) ||
+		    bpf_skb_store_bytes(skb, place, &new, sizeof(new), 0))
+			return -1;
+	}
+	return 0;
+}
+
+/* Writes addresses; IPv4's own checksum follows by the difference. */
+static __always_inline int km_store_addresses(struct __sk_buff *skb, const struct km_packet *p,
+					      const struct km_segment *to)
+{
+	if (p->ip6)
+		return bpf_skb_store_bytes(skb, ETH_HLEN + offsetof(struct ipv6hdr, saddr), to->from, 32, 0);
+	if (bpf_l3_csum_replace(skb, ETH_HLEN + offsetof(struct iphdr, check), 0,
+				km_fold32(km_sum_addr(km_sum_addr(km_unsum_addr(km_unsum_addr(0, p->from, false),
+										p->to, false),
+								  to->from, false),
+						      to->to, false)),
+				0))
+		return -1;
+	{
+		__be32 pair[2] = {to->from[3], to->to[3]};
+
+		return bpf_skb_store_bytes(skb, ETH_HLEN + offsetof(struct iphdr, saddr), pair, 8, 0);
+	}
+}
+
+/* Gives a packet other addresses, ports, numbers, window and flags; its payload and options stay. */
+__noinline int km_translate(struct __sk_buff *skb)
+{
+	struct km_work *w = km_worked();
+	const struct km_segment *to;
+	const struct km_packet *p;
+	struct {
+		__be16 ports[2];
+		__be32 seq;
+		__be32 ack;
+		__u8 offset;
+		__u8 flags;
+		__be16 window;
+	} old, new;
+	const __u32 *o = (const __u32 *)&old;
+	const __u32 *n = (const __u32 *)&new;
+	__u64 addresses, words;
+	__u32 tcp;
+
+	if (!w)
+		return -1;
+	p = &w->p;
+	to = &w->to;
+	tcp = p->tcp;
+	old.ports[0] = p->from_port;
+	old.ports[1] = p->to_port;
+	old.seq = bpf_htonl(p->seq);
+	old.ack = bpf_htonl(p->ack);
+	old.offset = p->header << 2;
+	old.flags = p->flags;
+	old.window = bpf_htons(p->window);
+	new.ports[0] = to->from_port;
+	new.ports[1] = to->to_port;
+	new.seq = bpf_htonl(to->seq);
+	new.ack = bpf_htonl(to->ack);
+	new.offset = old.offset;
+	new.flags = to->flags;
+	new.window = bpf_htons(to->window);
+	words = (__u64)(__u32)~o[0] + (__u32)~o[1] + (__u32)~o[2] + (__u32)~o[3];
+	words += (__u64)n[0] + n[1] + n[2] + n[3];
+	addresses = km_unsum_addr(km_unsum_addr(0, p->from, p->ip6), p->to, p->ip6);
+	addresses = km_sum_addr(km_sum_addr(addresses, to->from, p->ip6), to->to, p->ip6);
+	if (bpf_l4_csum_replace(skb, tcp + offsetof(struct tcphdr, check), 0, km_fold32(words), 0))
+		return -1;
+	if (bpf_l4_csum_replace(skb, tcp + offsetof(struct tcphdr, check), 0, km_fold32(addresses),
+				BPF_F_PSEUDO_HDR))
+		return -1;
+	if (bpf_skb_store_bytes(skb, tcp, &new, sizeof(new), 0))
+		return -1;
+	return km_store_addresses(skb, p, to);
+}
+
+static __always_inline int km_swap_mac(struct __sk_buff *skb)
+{
+	__u8 mac[2 * ETH_ALEN], swapped[2 * ETH_ALEN];
+
+	if (bpf_skb_load_bytes(skb, 0, mac, sizeof(mac)))
+		return -1;
+	__builtin_memcpy(swapped, mac + ETH_ALEN, ETH_ALEN);
+	__builtin_memcpy(swapped + ETH_ALEN, mac, ETH_ALEN);
+	return bpf_skb_store_bytes(skb, 0, swapped, sizeof(swapped), 0);
+}
+
+/* The options of our SYNs: MSS, then SACK-permitted and window scale or no-operations. */
+static __always_inline void km_syn_options(__u8 options[KM_SYN_OPTIONS], const struct km_segment *to)
+{
+	options[0] = 2;
+	options[1] = 4;
+	options[2] = to->mss >> 8;
+	options[3] = to->mss & 0xff;
+	options[4] = 1;
+	options[5] = 1;
+	options[6] = to->sack ? 4 : 1;
+	options[7] = to->sack ? 2 : 1;
+	options[8] = 1;
+	options[9] = to->scale != 0xff ? 3 : 1;
+	options[10] = to->scale != 0xff ? 3 : 1;
+	options[11] = to->scale != 0xff ? to->scale : 1;
+}
+
+/*
+ * Makes a packet without payload of this one: a SYN, an ACK, a RST. Its payload, if it had one, must sum to
+ * zero unless the packet's checksum is left to the device. Updates p to what the packet is now, so that it can
+ * be made into something else again.
+ */
+__noinline int km_make(struct __sk_buff *skb)
+{
+	struct km_work *w = km_worked();
+	const struct km_segment *to;
+	struct km_packet *p;
+	struct km_header *old, *new;
+	__u32 header, tcp;
+	__u64 words, pseudo;
+	__s64 sum = 0;
+
+	if (!w)
+		return -1;
+	p = &w->p;
+	to = &w->to;
+	old = &w->before;
+	new = &w->after;
+	__builtin_memset(new, 0, sizeof(*new));
+	tcp = p->tcp;
+	if (km_load_options(skb, w))
+		sum = bpf_csum_diff((__be32 *)w->options, KM_MAX_OPTIONS, NULL, 0, 0);
+	if (bpf_skb_load_bytes(skb, tcp, old, sizeof(struct tcphdr)))
+		return -1;
+	new->ports[0] = to->from_port;
+	new->ports[1] = to->to_port;
+	new->seq = bpf_htonl(to->seq);
+	new->ack = bpf_htonl(to->ack);
+	header = sizeof(struct tcphdr);
+	if (to->syn) {
+		header += KM_SYN_OPTIONS;
+		km_syn_options(new->options, to);
+	}
+	new->offset = header << 2;
+	new->flags = to->flags;
+	new->window = bpf_htons(to->window);
+	{
+		const __u32 *o = (const __u32 *)old;
+		const __u32 *n = (const __u32 *)new;
+
+		/* Word 4 is the checksum itself and the urgent pointer, which we never carry over. */
+		words = (__u64)(__u32)~o[0] + (__u32)~o[1] + (__u32)~o[2] + (__u32)~o[3];
+		words += (__u64)n[0] + n[1] + n[2] + n[3] + n[5] + n[6] + n[7];
+		words += (__u16)~old->urgent;
+		words += (__u32)sum;
+	}
+	pseudo = km_unsum_addr(km_unsum_addr(0, p->from, p->ip6), p->to, p->ip6);
+	pseudo = km_sum_addr(km_sum_addr(pseudo, to->from, p->ip6), to->to, p->ip6);
+	pseudo += (__u16)~bpf_htons(p->header + p->payload);
+	pseudo += bpf_htons(header);
+	if (bpf_skb_change_tail(skb, tcp + header, 0))
+		return -1;
+	if (p->ip6) {
+		struct ipv6hdr ip;
+
+		if (bpf_skb_load_bytes(skb, ETH_HLEN, &ip, sizeof(ip)))
+			return -1;
+		ip.payload_len = bpf_htons(header);
+		ip.hop_limit = KM_TTL;
+		__builtin_memcpy(&ip.saddr, to->from, 16);
+		__builtin_memcpy(&ip.daddr, to->to, 16);
+		if (bpf_skb_store_bytes(skb, ETH_HLEN, &ip, sizeof(ip), BPF_F_INVALIDATE_HASH))
+			return -1;
+	} else {
+		struct iphdr ip;
+		const __u32 *w = (const __u32 *)&ip;
+
+		if (bpf_skb_load_bytes(skb, ETH_HLEN, &ip, sizeof(ip)))
+			return -1;
+		ip.tot_len = bpf_htons(sizeof(ip) + header);
+		ip.ttl = KM_TTL;
+		ip.saddr = to->from[3];
+		ip.daddr = to->to[3];
+		ip.check = 0;
+		ip.check = ~km_fold16((__u64)w[0] + w[1] + w[2] + w[3] + w[4]);
+		if (bpf_skb_store_bytes(skb, ETH_HLEN, &ip, sizeof(ip), BPF_F_INVALIDATE_HASH))
+			return -1;
+	}
+	new->check = old->check;
+	if (bpf_skb_store_bytes(skb, tcp, new, sizeof(struct tcphdr), 0))
+		return -1;
+	if (to->syn && bpf_skb_store_bytes(skb, tcp + sizeof(struct tcphdr), new->options, KM_SYN_OPTIONS, 0))
+		return -1;
+	if (bpf_l4_csum_replace(skb, tcp + offsetof(struct tcphdr, check), 0, km_fold32(words), 0))
+		return -1;
+	if (bpf_l4_csum_replace(skb, tcp + offsetof(struct tcphdr, check), 0, km_fold32(pseudo), BPF_F_PSEUDO_HDR))
+		return -1;
+	km_addr_copy(p->from, to->from);
+	km_addr_copy(p->to, to->to);
+	p->from_port = to->from_port;
+	p->to_port = to->to_port;
+	p->seq = to->seq;
+	p->ack = to->ack;
+	p->window = to->window;
+	p->flags = to->flags;
+	p->header = header;
+	p->payload = 0;
+	return 0;
+}
+
+/* Reads the options of a SYN into the work area. */
+__noinline int km_read_syn(struct __sk_buff *skb)
+{
+	struct km_work *w = km_worked();
+	struct km_syn *syn;
+	__u64 at = 0;
+	__u32 i;
+
+	if (!w)
+		return -1;
+	syn = &w->syn;
+	syn->mss = 536;
+	syn->scale = 0xff;
+	syn->sack = 0;
+	if (!km_load_options(skb, w))
+		return 0;
+	for (i = 0; i < KM_OPTION_TURNS; i++) {
+		__u8 kind, size;
+
+		at &= 63;
+		kind = w->options[at];
+		if (kind == 0)
+			return 0;
+		if (kind == 1) {
+			at += 1;
+			continue;
+		}
+		size = w->options[at + 1];
+		if (size < 2)
+			return 0;
+		if (kind == 2)
+			syn->mss = w->options[at + 2] << 8 | w->options[at + 3];
+		else if (kind == 3)
+			syn->scale = w->options[at + 2] > 14 ? 14 : w->options[at + 2];
+		else if (kind == 4)
+			syn->sack = 1;
+		at += size;
+	}
+	return 0;
+}
+
+#endif

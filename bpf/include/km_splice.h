@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * What the two directions of a splice have in common: segments to the client and to halves, local replies, the
+ * switch from one half to another, and the end of a flow.
+ *
+ * A hook handles a packet and says where what has become of it goes. On the host side of a pod's veth the
+ * client is behind the device and the network in front of it; on a device of the client's own namespace it is
+ * the other way round (`outside` false).
+ */
+#ifndef KM_SPLICE_H
+#define KM_SPLICE_H
+
+#include "km_counters.h"
+#include "km_exchange.h"
+#include "km_flow_end.h"
+#include "km_packet.h"
+#include "km_wire.h"
+
+enum km_way {
+	KM_WAY_PASS = 0, /* not ours, or done with: as it came */
+	KM_WAY_DROP = 1,
+	KM_WAY_NETWORK = 2,
+	KM_WAY_CLIENT = 3,
+};
+
+#define KM_REAL_WINDOW 65535 /* shown where no endpoint limits what is taken: replies, drains */
+
+static __always_inline __u16 km_shown_window(const struct km_flow *f, __u32 bytes)
+{
+	if (!(f->flags & KM_FLOW_NO_SCALE))
+		bytes >>= KM_WINDOW_SCALE;
+	return bytes > 65535 ? 65535 : bytes;
+}
+
+static __always_inline void km_segment_to_client(struct km_segment *to, const struct km_flow_key *key, __u32 seq,
+						 __u32 ack, __u8 flags, __u16 window)
+{
+	km_addr_copy(to->from, key->server);
+	km_addr_copy(to->to, key->client);
+	to->from_port = key->server_port;
+	to->to_port = key->client_port;
+	to->seq = seq;
+	to->ack = ack;
+	to->flags = flags;
+	to->window = window;
+	to->syn = 0;
+}
+
+static __always_inline void km_segment_to_half(struct km_segment *to, const struct km_flow_key *key,
+					       const struct km_half *half, __u32 seq, __u32 ack, __u8 flags,
+					       __u16 window)
+{
+	km_addr_copy(to->from, key->client);
+	km_addr_copy(to->to, half->addr);
+	to->from_port = half->wire_port;
+	to->to_port = half->port;
+	to->seq = seq;
+	to->ack = ack;
+	to->flags = flags;
+	to->window = window;
+	to->syn = 0;
+}
+
+static __always_inline int km_failed(void)
+{
+	km_count(KM_COUNTER_PACKET_FAILED);
+	return KM_WAY_DROP;
+}
+
+
+/* Sends what the packet is now towards the network, as a copy, and keeps the packet. */
+static __always_inline void km_clone_to_network(struct __sk_buff *skb, const struct km_work *w)
+{
+	__u64 flags = w->outside ? BPF_F_INGRESS : 0;
+
+	if (!w->from_client)
+		km_swap_mac(skb);
+	bpf_clone_redirect(skb, skb->ifindex, flags);
+	if (!w->from_client)
+		km_swap_mac(skb);
+}
+
+/* Begins a function that is called for a packet of a known flow. */
+#define KM_FIND_FLOW(otherwise)                                                                              \
+	struct km_work *w = km_worked();                                                                     \
+	struct km_flow *f;                                                                                   \
+                                                                                                             \
+	if (!w)                                                                                              \
+		return otherwise;                                                                            \
+	f = bpf_map_lookup_elem(&km_flow, &w->key);                                                          \
+	if (!f)                                                                                              \
+		return otherwise
+
+/* Makes the packet a segment to a half. */
+static __always_inline int km_to_half(struct __sk_buff *skb, struct km_work *w, const struct km_flow *f,
+				      const struct km_half *half, __u32 seq,
+				      __u32 ack, __u8 flags)
+{
+
+	km_segment_to_half(&w->to, &w->key, half, seq, ack, flags, bpf_ntohs(f->client_window));
+	return km_make(skb) ? km_failed() : KM_WAY_NETWORK;
+}
+
+static __always_inline int km_to_client(struct __sk_buff *skb, struct km_work *w, __u32 seq, __u32 ack, __u8 flags, __u16 window)
+{
+
+	km_segment_to_client(&w->to, &w->key, seq, ack, flags, window);
+	return km_make(skb) ? km_failed() : KM_WAY_CLIENT;
+}
+
+/* The SYN of a chosen half. */
+static __always_inline int km_send_syn(struct __sk_buff *skb, struct km_work *w, struct km_flow *f, struct km_half *half)
+{
+
+	km_segment_to_half(&w->to, &w->key, half, half->snd_nxt, 0, KM_TCP_SYN, 65535);
+	w->to.syn = 1;
+	w->to.mss = f->mss;
+	w->to.scale = f->flags & KM_FLOW_NO_SCALE ? 0xff : f->client_scale;
+	w->to.sack = !(f->flags & KM_FLOW_NO_SACK);
+	return km_make(skb) ? km_failed() : KM_WAY_NETWORK;
+}
+
+/*
+ * From client number `base` on, bytes belong to half `index`; `seen` is the pseudo number of its first byte to
+ * the client.
+ */
+static __always_inline void km_take_over(struct km_flow *f, __u32 index, __u32 base, __u32 seen)
+{
+	struct km_half *half = &f->half[index & (KM_HALVES - 1)];
+
+	half->seq_shift = base - half->snd_nxt;
+	half->ack_shift = half->rcv_nxt - seen;
+	if (f->current != index && f->current != KM_NO_HALF)
+		km_count(KM_COUNTER_SWITCHES);
+	f->base = base;
+	f->current = index;
+	f->flags &= ~(KM_FLOW_KICK | KM_FLOW_SWITCH);
+}
+
+/* `how` of km_end_halves(). */
+#define KM_END_RESET 1
+#define KM_END_ALL   2
+
+/*
+ * Ends every half but the current one: with FIN where it is open and the client closed in order, else with RST.
+ * The packet becomes each of these segments in turn and is spent.
+ */
+__noinline int km_end_halves(struct __sk_buff *skb, __u32 how)
+{
+	bool reset = how & KM_END_RESET, all = how & KM_END_ALL;
+	__u32 i;
+
+	KM_FIND_FLOW(0);
+	for (i = 0; i < KM_HALVES; i++) {
+		struct km_half *half = &f->half[i];
+		__u32 seq = half->snd_nxt;
+		__u8 flags = KM_TCP_FIN | KM_TCP_ACK;
+
+		if (half->state == KM_HALF_FREE || (!all && i == f->current))
+			continue;
+		if (half->state != KM_HALF_CHOSEN) {
+			if (half->state == KM_HALF_CONNECTING) {
+				seq += 1;
+				flags = KM_TCP_RST;
+			} else if (reset) {
+				flags = KM_TCP_RST | KM_TCP_ACK;
+			}
+			if (km_to_half(skb, w, f, half, seq, half->rcv_nxt, flags) == KM_WAY_NETWORK)
+				km_clone_to_network(skb, w);
+		}
+		if (flags & KM_TCP_FIN && half->state == KM_HALF_OPEN)
+			km_wire_closing(&w->key, half, KM_WIRE_CLOSING);
+		else
+			km_wire_release(&w->key, half);
+		half->state = KM_HALF_FREE;
+	}
+	return 0;
+}
+
+static __always_inline bool km_parks(const struct km_flow *f)
+{
+	bool any = false;
+	__u32 i;
+
+	for (i = 0; i < KM_HALVES; i++)
+		any |= f->half[i].state != KM_HALF_FREE && i != f->current;
+	return any;
+}
+
+/* Local reply of a request that no endpoint could be reached for; its length is a multiple of four. */
+#define KM_REFUSAL                                                                                           \
+	"HTTP/1.1 503 Service Unavailable\r\nserver:  kmesh\r\ncontent-type: text/plain\r\n"                   \
+	"content-length: 91\r\nconnection: close\r\n\r\n"                                                     \
+	"upstream connect error or disconnect/reset before headers. reset reason: connection failure"
+static const char km_refusal[] = KM_REFUSAL;
+#define KM_REFUSAL_BYTES (sizeof(KM_REFUSAL) - 1)
+_Static_assert(KM_REFUSAL_BYTES % 4 == 0, "summed by words");
+_Static_assert(KM_REFUSAL_BYTES <= KM_MIN_GATE, "fits every segment");
+
+/* Sends the 503 and our FIN; again for each retransmission of the kick. */
+__noinline int km_refuse_request(struct __sk_buff *skb)
+{
+	__u32 tcp, bytes;
+	__u8 *text;
+	__be16 length;
+	__s64 sum;
+
+	KM_FIND_FLOW(KM_WAY_DROP);
+	f->flags |= KM_FLOW_CLOSE | KM_FLOW_FIN_SENT | KM_FLOW_REFUSED;
+	f->flags &= ~KM_FLOW_KICK;
+	f->base = f->kick_end;
+	f->current = KM_NO_HALF;
+	f->fin_seq = f->echo_ack + KM_REFUSAL_BYTES;
+	km_segment_to_client(&w->to, &w->key, f->echo_ack, f->base, KM_TCP_ACK | KM_TCP_PSH | KM_TCP_FIN, KM_REAL_WINDOW);
+	if (km_make(skb))
+		return km_failed();
+	tcp = w->p.tcp;
+	bytes = tcp + sizeof(struct tcphdr) + KM_REFUSAL_BYTES;
+	if (bpf_skb_change_tail(skb, bytes, 0))
+		return km_failed();
+	text = (__u8 *)km_refusal;
+	if (bpf_skb_store_bytes(skb, tcp + sizeof(struct tcphdr), text, KM_REFUSAL_BYTES, 0))
+		return km_failed();
+	sum = bpf_csum_diff(NULL, 0, (__be32 *)text, KM_REFUSAL_BYTES, 0);
+	if (bpf_l4_csum_replace(skb, tcp + offsetof(struct tcphdr, check), 0, (__u32)sum, 0))
+		return km_failed();
+	length = bpf_htons(sizeof(struct tcphdr) + KM_REFUSAL_BYTES);
+	if (bpf_l4_csum_replace(skb, tcp + offsetof(struct tcphdr, check), 0,
+				(__u32)length + (__u16)~bpf_htons(sizeof(struct tcphdr)), BPF_F_PSEUDO_HDR))
+		return km_failed();
+	if (w->p.ip6)
+		return bpf_skb_store_bytes(skb, ETH_HLEN + offsetof(struct ipv6hdr, payload_len), &length, 2, 0) ?
+			       km_failed() :
+			       KM_WAY_CLIENT;
+	{
+		__be16 total = bpf_htons(sizeof(struct iphdr) + sizeof(struct tcphdr) + KM_REFUSAL_BYTES);
+		__be16 before = bpf_htons(sizeof(struct iphdr) + sizeof(struct tcphdr));
+
+		if (bpf_l3_csum_replace(skb, ETH_HLEN + offsetof(struct iphdr, check), before, total, 2) ||
+		    bpf_skb_store_bytes(skb, ETH_HLEN + offsetof(struct iphdr, tot_len), &total, 2, 0))
+			return km_failed();
+	}
+	return KM_WAY_CLIENT;
+}
+
+/*
+ * The half that a kick waits for could not be opened: another endpoint of its cluster gets a SYN, or the client
+ * a 503.
+ */
+__noinline int km_connect_failed(struct __sk_buff *skb, __u32 index)
+{
+	struct km_endpoint_stats *stats;
+	__u64 cluster, failed, other;
+	struct km_half *half;
+	__u8 retries;
+
+	KM_FIND_FLOW(KM_WAY_DROP);
+	half = &f->half[index & (KM_HALVES - 1)];
+	cluster = half->cluster;
+	failed = half->endpoint;
+	retries = half->retries;
+	km_wire_release(&w->key, half);
+	half->state = KM_HALF_FREE;
+	stats = bpf_map_lookup_elem(&km_endpoint_stats, &failed);
+	if (stats)
+		__sync_fetch_and_add(&stats->failed, 1);
+	if (retries) {
+		other = km_pick_endpoint(cluster, f->netns, 0, failed);
+		if (other && other != failed && !km_half_choose(f, &w->key, index, other, cluster)) {
+			half->retries = retries - 1;
+			half->state = KM_HALF_CONNECTING;
+			half->syn_ns = bpf_ktime_get_ns();
+			km_exchange_moved(f, other);
+			km_count(KM_COUNTER_SYN_RETRIED);
+			return km_send_syn(skb, w, f, half);
+		}
+	}
+	km_exchange_refused(f, &w->key, 503, KM_REASON_CONNECT_FAILED);
+	return km_refuse_request(skb);
+}
+
+#endif

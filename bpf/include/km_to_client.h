@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/* The packets that endpoints send to a spliced connection's port. */
+#ifndef KM_TO_CLIENT_H
+#define KM_TO_CLIENT_H
+
+#include "km_splice.h"
+
+/* The flow is gone, or the half is closed from our side: the wire entry knows enough to end it in order. */
+__noinline int km_closing(struct __sk_buff *skb)
+{
+	struct km_work *w = km_worked();
+	struct km_segment *to;
+	struct km_wire *wire;
+	struct km_packet *p;
+	__u8 state;
+	__u32 end;
+
+	if (!w)
+		return KM_WAY_DROP;
+	p = &w->p;
+	wire = bpf_map_lookup_elem(&km_wire, &w->wire);
+	if (!wire)
+		return KM_WAY_DROP;
+	state = wire->state;
+	end = p->seq + p->payload;
+	if (p->flags & KM_TCP_RST) {
+		bpf_map_delete_elem(&km_wire, &w->wire);
+		return KM_WAY_DROP;
+	}
+	to = &w->to;
+	km_addr_copy(to->from, w->wire.client);
+	km_addr_copy(to->to, w->wire.server);
+	to->from_port = w->wire.client_port;
+	to->to_port = w->wire.server_port;
+	to->syn = 0;
+	to->window = 65535;
+	to->seq = p->ack;
+	to->ack = end;
+	to->flags = KM_TCP_ACK;
+	if (p->flags & KM_TCP_FIN) {
+		to->ack = end + 1;
+		if (state == KM_WIRE_CLOSED)
+			to->flags |= KM_TCP_FIN;
+		else
+			bpf_map_delete_elem(&km_wire, &w->wire);
+	} else if (state == KM_WIRE_CLOSING && !p->payload) {
+		return KM_WAY_DROP;
+	} else {
+		/* The acknowledgement of our FIN, the last that comes; or data that nobody reads any more. */
+		bpf_map_delete_elem(&km_wire, &w->wire);
+		if (state == KM_WIRE_CLOSED && !p->payload)
+			return KM_WAY_DROP;
+		to->flags = KM_TCP_RST;
+	}
+	return km_make(skb) ? km_failed() : KM_WAY_NETWORK;
+}
+
+/* The answer to our SYN. */
+__noinline int km_connecting(struct __sk_buff *skb, __u32 index)
+{
+	struct km_half *half;
+	__u32 seen;
+
+	KM_FIND_FLOW(KM_WAY_DROP);
+	index &= KM_HALVES - 1;
+	half = &f->half[index];
+	if (w->p.flags & KM_TCP_RST) {
+		/* RFC 9293 §3.10.7.3: only one that acknowledges our SYN. */
+		if (!(w->p.flags & KM_TCP_ACK) || w->p.ack != half->snd_nxt + 1)
+			return KM_WAY_DROP;
+		if (index != f->target || !(f->flags & KM_FLOW_KICK)) {
+			km_wire_release(&w->key, half);
+			half->state = KM_HALF_FREE;
+			return KM_WAY_DROP;
+		}
+		return km_connect_failed(skb, index);
+	}
+	if (w->p.flags & KM_TCP_ACK && w->p.ack != half->snd_nxt + 1) {
+		/* It knows the tuple from a connection before (TIME_WAIT, or half open): reset that, and use a number
+		 * that is new to it. The client's retransmission of the kick is the next try. */
+		__u32 seq = w->p.ack;
+		int way;
+
+		km_count(KM_COUNTER_STALE_TUPLE);
+		way = km_to_half(skb, w, f, half, seq, 0, KM_TCP_RST);
+		if (way != KM_WAY_NETWORK)
+			return way;
+		half->snd_nxt = seq + 0x10000;
+		km_clone_to_network(skb, w);
+		return km_send_syn(skb, w, f, half);
+	}
+	if ((w->p.flags & (KM_TCP_SYN | KM_TCP_ACK)) != (KM_TCP_SYN | KM_TCP_ACK))
+		return KM_WAY_DROP;
+	if (km_read_syn(skb))
+		return KM_WAY_DROP;
+	half->scale = w->syn.scale == 0xff ? 0 : w->syn.scale;
+	half->snd_nxt += 1;
+	half->una = half->snd_nxt;
+	half->rcv_nxt = w->p.seq + 1;
+	half->acked = w->p.seq; /* the request acknowledges the SYN-ACK */
+	half->window = w->p.window;
+	half->state = KM_HALF_OPEN;
+	if (index != f->target || !(f->flags & KM_FLOW_KICK))
+		return KM_WAY_DROP;
+	seen = f->echo_ack;
+	if (!km_owes_nothing(f, seen)) {
+		km_count(KM_COUNTER_HELD);
+		return KM_WAY_DROP;
+	}
+	if (f->current != KM_NO_HALF && f->current != index) {
+		struct km_half *old = &f->half[f->current & (KM_HALVES - 1)];
+
+		if (old->acked != old->rcv_nxt) {
+			old->acked = old->rcv_nxt;
+			if (km_to_half(skb, w, f, old, old->snd_nxt, old->rcv_nxt, KM_TCP_ACK) ==
+			    KM_WAY_NETWORK)
+				km_clone_to_network(skb, w);
+		}
+	}
+	km_take_over(f, index, f->kick_end, seen);
+	km_exchange_begin(f, half->rcv_nxt);
+	return km_to_client(skb, w, seen, f->kick_end, KM_TCP_ACK, km_shown_window(f, half->window));
+}
+
+/* A half that waits for its next request: BPF is its TCP meanwhile. */
+__noinline int km_parked(struct __sk_buff *skb, __u32 index)
+{
+	struct km_half *half;
+	__u32 end;
+
+	KM_FIND_FLOW(KM_WAY_DROP);
+	half = &f->half[index & (KM_HALVES - 1)];
+	end = w->p.seq + w->p.payload;
+	if (km_after(w->p.ack, half->una))
+		half->una = w->p.ack;
+	if (w->p.flags & KM_TCP_RST) {
+		km_wire_release(&w->key, half);
+		half->state = KM_HALF_FREE;
+		return KM_WAY_DROP;
+	}
+	if (km_after(end, half->rcv_nxt)) {
+		/* Bytes that no request asked for: nobody may take them for an answer. */
+		km_wire_release(&w->key, half);
+		half->state = KM_HALF_FREE;
+		return km_to_half(skb, w, f, half, half->snd_nxt, end, KM_TCP_RST | KM_TCP_ACK);
+	}
+	if (w->p.flags & KM_TCP_FIN) {
+		km_wire_closing(&w->key, half, KM_WIRE_CLOSED);
+		half->state = KM_HALF_FREE;
+		return km_to_half(skb, w, f, half, half->snd_nxt, end + 1, KM_TCP_FIN | KM_TCP_ACK);
+	}
+	half->window = (__u32)w->p.window << (half->scale & 15);
+	if (w->p.payload || w->p.flags & KM_TCP_SYN || km_before(w->p.seq, half->rcv_nxt)) {
+		half->acked = half->rcv_nxt;
+		return km_to_half(skb, w, f, half, half->snd_nxt, half->rcv_nxt, KM_TCP_ACK);
+	}
+	return KM_WAY_DROP;
+}
+
+/* The endpoint aborts: so does the connection. */
+__noinline int km_endpoint_reset(struct __sk_buff *skb)
+{
+	struct km_half *half;
+	__u32 seq, ack;
+
+	KM_FIND_FLOW(KM_WAY_DROP);
+	half = &f->half[f->current & (KM_HALVES - 1)];
+	seq = w->p.seq - half->ack_shift;
+	ack = w->p.ack + half->seq_shift;
+	if (!(w->p.flags & KM_TCP_ACK))
+		ack = half->una + half->seq_shift;
+	if (f->now.open)
+		km_exchange_end(f, &w->key, half->rcv_nxt - f->now.rcv_start, f->now.status,
+				KM_REASON_ENDPOINT_GONE);
+	km_wire_release(&w->key, half);
+	half->state = KM_HALF_FREE;
+	if (km_parks(f))
+		km_end_halves(skb, KM_END_RESET | KM_END_ALL);
+	f->current = KM_NO_HALF;
+	f->flags |= KM_FLOW_CLOSE;
+	km_flow_done(f, &w->key);
+	return km_to_client(skb, w, seq, ack, KM_TCP_RST | KM_TCP_ACK, 0);
+}
+
+static __always_inline int km_from_endpoint(struct __sk_buff *skb, bool outside)
+{
+	struct km_work *w = km_worked();
+	struct km_wire *wire;
+	struct km_half *half;
+	struct km_flow *f;
+	__u32 index, end, seq, ack, window;
+
+	if (!w || !km_packet_read(skb, &w->p))
+		return KM_WAY_PASS;
+	w->outside = outside;
+	w->from_client = false;
+	km_addr_copy(w->wire.client, w->p.to);
+	km_addr_copy(w->wire.server, w->p.from);
+	w->wire.client_port = w->p.to_port;
+	w->wire.server_port = w->p.from_port;
+	wire = bpf_map_lookup_elem(&km_wire, &w->wire);
+	if (!wire)
+		return KM_WAY_PASS;
+	if (wire->state != KM_WIRE_LIVE)
+		return km_closing(skb);
+	w->key = wire->flow;
+	f = bpf_map_lookup_elem(&km_flow, &w->key);
+	index = wire->half & (KM_HALVES - 1);
+	if (!f)
+		return km_closing(skb);
+	half = &f->half[index];
+	if (half->wire_port != w->wire.client_port || half->state == KM_HALF_FREE)
+		return km_closing(skb);
+	if (half->state != KM_HALF_OPEN)
+		return km_connecting(skb, index);
+	if (index != f->current)
+		return km_parked(skb, index);
+	if (w->p.flags & KM_TCP_RST)
+		return km_endpoint_reset(skb);
+	end = w->p.seq + w->p.payload;
+	if (w->p.flags & KM_TCP_SYN) /* our acknowledgement is still on its way */
+		return km_to_half(skb, w, f, half, half->snd_nxt, half->rcv_nxt, KM_TCP_ACK);
+	if (w->p.flags & KM_TCP_FIN) {
+		end += 1;
+		half->flags |= KM_HALF_FIN_SEEN;
+	}
+	if (km_after(end, half->rcv_nxt))
+		half->rcv_nxt = end;
+	if (km_after(w->p.ack, half->una))
+		half->una = w->p.ack;
+	half->window = (__u32)w->p.window << (half->scale & 15);
+	if (w->p.payload && f->now.open)
+		km_exchange_end(f, &w->key, half->rcv_nxt - f->now.rcv_start, 200, KM_REASON_NONE);
+	seq = w->p.seq - half->ack_shift;
+	ack = w->p.ack + half->seq_shift;
+	/* Between requests the window is the gate; a kick that is on its way may not be followed by anything. */
+	window = half->window;
+	if (f->flags & KM_FLOW_KICK) {
+		__u32 room = (km_before(ack, f->kick_seq) ? f->kick_seq : f->kick_end) - ack;
+
+		if (room < window)
+			window = room;
+	} else if (!(f->flags & (KM_FLOW_OPAQUE | KM_FLOW_CHUNKED)) && !km_before(ack, f->req_end)) {
+		if (window > f->gate)
+			window = f->gate;
+	}
+	if (w->p.header > sizeof(struct tcphdr) && km_shift_sack(skb, half->seq_shift))
+		return km_failed();
+	km_segment_to_client(&w->to, &w->key, seq, ack, w->p.flags, km_shown_window(f, window));
+	if (km_translate(skb))
+		return km_failed();
+	if ((half->flags & (KM_HALF_FIN_SEEN | KM_HALF_FIN_SENT)) == (KM_HALF_FIN_SEEN | KM_HALF_FIN_SENT) &&
+	    half->acked == half->rcv_nxt && half->una == half->snd_nxt)
+		km_flow_done(f, &w->key);
+	return KM_WAY_CLIENT;
+}
+
+#endif

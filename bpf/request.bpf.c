@@ -1,0 +1,513 @@
+// SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
+/*
+ * Layer 7 in the client's socket: every message of a connection to an HTTP service passes here before TCP sees
+ * it. A request's head is read, its route, cluster and endpoint are chosen, and the flow is told; the packets
+ * (splice.bpf.c) do the rest. docs/adr/013-splice.md has the whole of it.
+ */
+#include "km_kernel.h"
+#include "km_decide.h"
+#include "km_edit.h"
+#include "km_exchange.h"
+#include "km_http_head.h"
+#include "km_msg_copy.h"
+#include "km_reply.h"
+#include "km_scratch.h"
+#include "km_wire.h"
+#include <linux/in.h>
+
+char _license[] SEC("license") = "Dual BSD/GPL";
+
+/* The flow of a socket, and where in it the message begins: what a program's functions pass to each other. */
+struct km_message {
+	struct km_flow_key key;
+	__u32 seq;  /* of the message's first byte */
+	__u32 seen; /* pseudo number up to which the client has received */
+	__u32 busy; /* what was sent before is not all acknowledged, or not answered */
+	__u32 pad;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, KM_ROUTE_SLOTS);
+	__type(key, __u32);
+	__type(value, struct km_message);
+} km_message SEC(".maps");
+
+#define KM_MSG_FIND(otherwise)                                                                               \
+	struct km_message *message = bpf_map_lookup_elem(&km_message, &slot);                                \
+	struct km_decision *d = km_decision_slot(slot);                                                      \
+	struct km_route_scratch *scratch = km_route_slot(slot);                                              \
+	struct km_flow *f;                                                                                   \
+                                                                                                             \
+	if (!message || !d || !scratch)                                                                      \
+		return otherwise;                                                                            \
+	f = bpf_map_lookup_elem(&km_flow, &message->key);                                                    \
+	if (!f)                                                                                              \
+		return otherwise
+
+/* Not inlined: the compiler would merge the two families' reads into arithmetic on the context pointer. */
+static __noinline int km_msg_key4(struct sk_msg_md *m, struct km_flow_key *key)
+{
+	if (!m || !key)
+		return 0;
+	km_addr_from4(key->client, m->local_ip4);
+	km_addr_from4(key->server, m->remote_ip4);
+	return 0;
+}
+
+static __noinline int km_msg_key6(struct sk_msg_md *m, struct km_flow_key *key)
+{
+	if (!m || !key)
+		return 0;
+	key->client[0] = m->local_ip6[0];
+	key->client[1] = m->local_ip6[1];
+	key->client[2] = m->local_ip6[2];
+	key->client[3] = m->local_ip6[3];
+	key->server[0] = m->remote_ip6[0];
+	key->server[1] = m->remote_ip6[1];
+	key->server[2] = m->remote_ip6[2];
+	key->server[3] = m->remote_ip6[3];
+	return 0;
+}
+
+static __always_inline void km_msg_key(struct sk_msg_md *m, struct km_flow_key *key)
+{
+	if (m->family == KM_AF_INET)
+		km_msg_key4(m, key);
+	else
+		km_msg_key6(m, key);
+	key->client_port = bpf_htons(m->local_port);
+	key->server_port = bpf_htons((__u16)bpf_ntohl(m->remote_port));
+}
+
+/* What is told of a request: copied while its head is at hand. */
+__noinline int km_describe(__u32 slot)
+{
+	struct km_config *config = km_switches();
+	struct km_exchange *e;
+	__u64 offset, length;
+
+	KM_MSG_FIND(0);
+	e = &f->next;
+	e->start_ns = bpf_ktime_get_ns();
+	e->cluster = d->cluster;
+	e->endpoint = 0;
+	e->destination = 0;
+	e->route = d->route;
+	e->virtual_host = d->virtual_host;
+	e->has_route = d->has_route;
+	e->flags = scratch->head.flags;
+	e->reason = KM_REASON_NONE;
+	e->status = 0;
+	e->request_bytes = 0;
+	if (!config || !config->requests)
+		return 0;
+	offset = scratch->request.method.offset & (KM_ROUTE_MAX_HEAD - 1);
+	*(__u64 *)e->method = *(__u64 *)(scratch->bytes + offset);
+	length = scratch->request.method.length;
+	if (length < 8)
+		*(__u64 *)e->method &= (1ULL << (length * 8)) - 1;
+	offset = scratch->request.host.offset & (KM_ROUTE_MAX_HEAD - 1);
+	length = scratch->request.host.length;
+	e->host_length = length > KM_EVENT_HOST_MAX ? KM_EVENT_HOST_MAX : length;
+	if (offset <= KM_ROUTE_MAX_HEAD)
+		bpf_probe_read_kernel(e->host, KM_EVENT_HOST_MAX, scratch->bytes + offset);
+	offset = scratch->request.path.offset & (KM_ROUTE_MAX_HEAD - 1);
+	length = scratch->request.path.length;
+	e->path_cut = length > KM_EVENT_PATH_MAX;
+	e->path_length = length > KM_EVENT_PATH_MAX ? KM_EVENT_PATH_MAX : length;
+	bpf_probe_read_kernel(e->path, KM_EVENT_PATH_MAX, scratch->bytes + offset);
+	return 0;
+}
+
+/* Puts a local reply in the message's place; TC turns it back. The text is in the slot. */
+__noinline int km_reply_instead(struct sk_msg_md *m, __u32 slot, __u32 close)
+{
+	const struct km_out *out = km_out_slot(slot);
+	__u32 bytes;
+
+	KM_MSG_FIND(SK_DROP);
+	if (!out)
+		return SK_DROP;
+	bytes = out->bytes;
+	if (km_msg_replace_head(m, slot, m->size))
+		return SK_DROP;
+	f->next.status = d->status;
+	f->next.reason = d->reason;
+	f->next.request_bytes = scratch->head.bytes;
+	km_exchange_count(f, &message->key, &f->next, bytes);
+	f->echo_seq = message->seq;
+	f->echo_end = message->seq + bytes;
+	f->req_end = f->echo_end;
+	f->requests += 1;
+	f->flags = (f->flags & ~(KM_FLOW_SWITCH | KM_FLOW_ECHOING | KM_FLOW_CHUNKED)) | KM_FLOW_ECHO |
+		   (close ? KM_FLOW_CLOSE : 0);
+	return SK_PASS;
+}
+
+/* A reply of our own; the connection stays when the whole request is in this message. Inlined: nine frames of
+ * calls are too deep. */
+static __always_inline int km_answer(struct sk_msg_md *m, __u32 slot)
+{
+	struct km_route_scratch *scratch = km_route_slot(slot);
+	struct km_decision *d = km_decision_slot(slot);
+	__u32 close = 0;
+
+	if (!scratch || !d)
+		return SK_DROP;
+	if (d->status == 400 || d->status == 431 || d->status == 505 || scratch->head.flags & KM_HTTP_CLOSE ||
+	    scratch->head.body == KM_BODY_CHUNKED ||
+	    (scratch->head.body == KM_BODY_LENGTH &&
+	     scratch->head.bytes + scratch->head.content_length != m->size) ||
+	    (scratch->head.body == KM_BODY_NONE && scratch->head.bytes != m->size))
+		close = 1;
+	if (d->kind == KM_DECIDED_ACTION) {
+		if (km_reply_action(slot, d->listening.routes, d->action, close))
+			d->kind = KM_DECIDED_STATUS, d->status = 503, d->reason = KM_REASON_NO_ROUTE;
+	}
+	if (d->kind == KM_DECIDED_STATUS && km_reply(slot, d->status, close))
+		return SK_DROP;
+	return km_reply_instead(m, slot, close);
+}
+
+/* The half to an endpoint: one that is open to it, a free one, or the one that was used longest ago. */
+static __always_inline __u32 km_find_half(struct km_flow *f, __u64 endpoint)
+{
+	__u32 free = KM_NO_HALF, oldest = 0, age = 0, i;
+
+	for (i = 0; i < KM_HALVES; i++) {
+		struct km_half *half = &f->half[i];
+
+		if (half->state == KM_HALF_OPEN && half->endpoint == endpoint)
+			return i;
+		if (half->state == KM_HALF_FREE) {
+			free = i;
+		} else if (i != f->current && half->state == KM_HALF_OPEN && f->requests - half->used >= age) {
+			oldest = i;
+			age = f->requests - half->used;
+		}
+	}
+	return free != KM_NO_HALF ? free : oldest | KM_HALVES;
+}
+
+/* The endpoint of this connection's last request to a cluster, for clusters that stay with it. */
+static __always_inline __u64 km_kept_endpoint(struct km_flow *f, __u64 cluster)
+{
+	__u64 kept = 0;
+	__u32 i;
+
+	for (i = 0; i < KM_HALVES; i++) {
+		if (f->half[i].state == KM_HALF_OPEN && f->half[i].cluster == cluster)
+			kept = f->half[i].endpoint;
+	}
+	return kept;
+}
+
+/*
+ * Chooses endpoint and half. KM_NO_HALF: there is none, and the decision says what to answer. A half that is
+ * not open yet needs a kick.
+ */
+__noinline int km_choose_half(__u32 slot)
+{
+	struct km_cluster *cluster;
+	struct km_half *half;
+	__u64 cluster_id, endpoint = 0;
+	__u32 index, hash = 0;
+
+	KM_MSG_FIND(KM_NO_HALF);
+	cluster_id = d->cluster;
+	cluster = bpf_map_lookup_elem(&km_cluster, &cluster_id);
+	if (!cluster) {
+		km_decide_status(d, 503, KM_REASON_NO_CLUSTER);
+		return KM_NO_HALF;
+	}
+	/*
+	 * The request before is not done with (its answer came early, or this one is pipelined): to go elsewhere
+	 * would have to wait for it.
+	 */
+	if (message->busy && f->current < KM_HALVES) {
+		half = &f->half[f->current & (KM_HALVES - 1)];
+		if (half->state == KM_HALF_OPEN && half->cluster == cluster_id &&
+		    !((f->now.flags ^ f->next.flags) & KM_HTTP_HEAD)) {
+			f->next.cluster = cluster_id;
+			km_exchange_moved(f, half->endpoint);
+			return f->current;
+		}
+	}
+	if (cluster->per_connection)
+		endpoint = km_kept_endpoint(f, cluster_id);
+	if (!endpoint) {
+		endpoint = km_pick_endpoint(cluster_id, f->netns, hash, 0);
+	}
+	if (!endpoint) {
+		km_decide_status(d, 503, KM_REASON_NO_ENDPOINT);
+		return KM_NO_HALF;
+	}
+	index = km_find_half(f, endpoint);
+	if (index & KM_HALVES) {
+		index &= KM_HALVES - 1;
+		f->victim = f->half[index];
+	}
+	index &= KM_HALVES - 1;
+	half = &f->half[index];
+	if (half->state != KM_HALF_OPEN || half->endpoint != endpoint) {
+		if (km_half_choose(f, &message->key, index, endpoint, cluster_id)) {
+			km_decide_status(d, 503, KM_REASON_OVERFLOW);
+			return KM_NO_HALF;
+		}
+	}
+	half->retries = d->retries;
+	half->used = f->requests;
+	f->next.cluster = cluster_id;
+	km_exchange_moved(f, endpoint);
+	return index;
+}
+
+/* Fills the kick, which is memory of the kernel's, with zeros: a packet socket of the pod may see it. */
+__noinline int km_blank_part(struct sk_msg_md *m, __u32 from)
+{
+	__u64 at = from;
+	__u8 *data, *end;
+	int i;
+
+	data = m->data;
+	asm volatile("" : "+r"(data)::"memory");
+	end = m->data_end;
+	asm volatile("" : "+r"(end)::"memory");
+	for (i = 0; i < 1024 / 32; i++) {
+		__u64 *to;
+
+		km_route_opaque(at);
+		if (at > KM_MAX_GATE)
+			return 0;
+		to = (__u64 *)(data + at);
+		if ((void *)(to + 4) > (void *)end)
+			return 0;
+		to[0] = 0;
+		to[1] = 0;
+		to[2] = 0;
+		to[3] = 0;
+		at += 32;
+	}
+	return 1;
+}
+
+__noinline int km_push_kick(struct sk_msg_md *m, __u32 bytes)
+{
+	__u32 at = 0;
+	int i;
+
+	if (bpf_msg_push_data(m, 0, bytes, 0) || bpf_msg_pull_data(m, 0, bytes, 0))
+		return -1;
+	for (i = 0; i < KM_MAX_GATE / 1024 + 1; i++) {
+		if (!km_blank_part(m, at))
+			break;
+		at += 1024;
+	}
+	return 0;
+}
+
+/* The request cannot be sent; the decision says what to answer. (A call from there would be one frame too many.) */
+#define KM_UNDECIDED -1
+
+/* Sends a request on its way to half `index`. */
+__noinline int km_forward(struct sk_msg_md *m, __u32 slot, __u32 index)
+{
+	const struct km_out *out = km_out_slot(slot);
+	__u32 head, gate, current;
+	bool kick, ends;
+	struct km_half *half;
+	__u64 total;
+
+	KM_MSG_FIND(SK_DROP);
+	index &= KM_HALVES - 1;
+	half = &f->half[index];
+	head = scratch->head.bytes;
+	if (d->edits) {
+		if (!out || km_edit_head(slot, d->listening.routes, d->edits)) {
+			km_decide_status(d, 503, KM_REASON_NO_ROUTE);
+			return KM_UNDECIDED;
+		}
+		if (km_msg_replace_head(m, slot, head))
+			return SK_DROP;
+		head = out->bytes;
+	}
+	gate = f->gate;
+	total = head;
+	ends = true;
+	if (scratch->head.body == KM_BODY_LENGTH)
+		total += scratch->head.content_length;
+	else if (scratch->head.body != KM_BODY_NONE)
+		ends = false;
+	current = f->current;
+	if (message->busy)
+		kick = index != current;
+	else
+		kick = half->state != KM_HALF_OPEN || !ends || total > gate ||
+		       scratch->head.flags & (KM_HTTP_EXPECT | KM_HTTP_CONNECT | KM_HTTP_UPGRADE);
+	f->next.request_bytes = total;
+	f->requests += 1;
+	f->flags &= ~(KM_FLOW_ECHO | KM_FLOW_CHUNKED | KM_FLOW_SWITCH);
+	if (!ends || scratch->head.flags & (KM_HTTP_CONNECT | KM_HTTP_UPGRADE))
+		f->flags |= KM_FLOW_OPAQUE;
+	f->target = index;
+	if (!kick) {
+		f->req_end = message->seq + total;
+		if (index != current) {
+			f->boundary = message->seq;
+			f->flags |= KM_FLOW_SWITCH;
+		}
+		km_exchange_begin(f, half->rcv_nxt);
+		if (m->size > total)
+			bpf_msg_apply_bytes(m, total);
+		return SK_PASS;
+	}
+	if (km_push_kick(m, gate))
+		return SK_DROP;
+	f->kick_seq = message->seq;
+	f->kick_end = message->seq + gate;
+	f->kick_got = message->seq;
+	/* Bodies of more than 2 GiB: the number would lie behind us. */
+	f->req_end = f->kick_end + (total > 0x7fffffff ? 0x7fffffff : total);
+	f->flags |= KM_FLOW_KICK;
+	bpf_msg_apply_bytes(m, gate);
+	return SK_PASS;
+}
+
+/* Not HTTP: balanced once, and left alone from then on. */
+static __always_inline int km_pass_through(struct sk_msg_md *m, __u32 slot)
+{
+	struct km_route_scratch *scratch = km_route_slot(slot);
+	struct km_decision *d = km_decision_slot(slot);
+	int index;
+
+	if (!scratch || !d)
+		return SK_DROP;
+	d->cluster = d->listening.cluster;
+	d->retries = KM_DEFAULT_RETRIES;
+	d->edits = 0;
+	scratch->head.flags = KM_HTTP_CONNECT;
+	scratch->head.body = KM_BODY_NONE;
+	scratch->head.bytes = m->size;
+	index = km_choose_half(slot);
+	if (index >= KM_HALVES)
+		return SK_DROP;
+	return km_forward(m, slot, index);
+}
+
+static __always_inline void km_tell_source(__u32 slot, __u64 workload)
+{
+	struct km_route_scratch *scratch = km_route_slot(slot);
+
+	if (scratch)
+		scratch->workload = workload;
+}
+
+/* The beginning of a request. */
+static __always_inline int km_begin(struct sk_msg_md *m, __u32 slot, struct km_flow *f,
+				    const struct km_flow_key *key, __u32 seq, __u32 seen, __u32 acked)
+{
+	struct km_message *message = bpf_map_lookup_elem(&km_message, &slot);
+	struct km_decision *d = km_decision_slot(slot);
+	struct km_listener_key where = {.protocol = IPPROTO_TCP};
+	__u32 size = m->size, length;
+	int verdict, index;
+
+	if (!message || !d)
+		return SK_DROP;
+	message->key = *key;
+	message->seq = seq;
+	message->seen = seen;
+	message->busy = acked != seq || !km_owes_nothing(f, seen);
+	length = size > KM_ROUTE_MAX_HEAD ? KM_ROUTE_MAX_HEAD : size;
+	if (km_msg_read(m, slot, length))
+		return SK_DROP;
+	verdict = km_http_head(slot, length, f->requests == 0);
+	if (verdict == KM_HTTP_INCOMPLETE && size < KM_ROUTE_MAX_HEAD) {
+		bpf_msg_cork_bytes(m, size + 1);
+		return SK_PASS;
+	}
+	km_addr_copy(where.addr, key->server);
+	where.port = key->server_port;
+	km_find_listener(&where, &d->listening);
+	switch (verdict) {
+	case KM_HTTP_COMPLETE:
+		km_tell_source(slot, f->source);
+		if (km_decide_request(slot))
+			return SK_DROP;
+		break;
+	case KM_HTTP_OTHER:
+		if (f->mode == KM_LISTENER_HTTP) {
+			km_decide_status(d, 400, KM_REASON_BAD_REQUEST);
+			break;
+		}
+		return km_pass_through(m, slot);
+	case KM_HTTP_TLS:
+	case KM_HTTP_PREFACE:
+		return km_pass_through(m, slot);
+	case KM_HTTP_VERSION:
+		km_decide_status(d, 505, KM_REASON_BAD_REQUEST);
+		break;
+	case KM_HTTP_BAD:
+		km_decide_status(d, 400, KM_REASON_BAD_REQUEST);
+		break;
+	default:
+		km_decide_status(d, 431, KM_REASON_BAD_REQUEST);
+		break;
+	}
+	km_describe(slot);
+	if (d->kind == KM_DECIDED_FORWARD) {
+		index = km_choose_half(slot);
+		if (index < KM_HALVES) {
+			verdict = km_forward(m, slot, index);
+			if (verdict != KM_UNDECIDED)
+				return verdict;
+		}
+	}
+	return km_answer(m, slot);
+}
+
+SEC("sk_msg")
+int km_request(struct sk_msg_md *m)
+{
+	struct km_flow_key key = {};
+	struct tcp_sock *tcp;
+	struct km_flow *f;
+	__u32 seq, seen, acked, slot, left;
+	int verdict;
+
+	km_msg_key(m, &key);
+	f = bpf_map_lookup_elem(&km_flow, &key);
+	if (!f)
+		return SK_PASS;
+	tcp = bpf_skc_to_tcp_sock(m->sk);
+	if (!tcp)
+		return SK_DROP;
+	seq = tcp->write_seq;
+	seen = tcp->rcv_nxt;
+	acked = tcp->snd_una;
+	/* What an earlier run asked for stays until it is taken back. */
+	bpf_msg_apply_bytes(m, 0);
+	bpf_msg_cork_bytes(m, 0);
+	if (f->flags & (KM_FLOW_OPAQUE | KM_FLOW_CLOSE))
+		return SK_PASS;
+	if (f->requests) {
+		if (km_before(seq, f->req_end)) {
+			left = f->req_end - seq;
+			if (m->size > left)
+				bpf_msg_apply_bytes(m, left);
+			return SK_PASS;
+		}
+		/* A message went by unread (the send before was cut short): TC does not let it pass. */
+		if (seq != f->req_end)
+			return SK_PASS;
+	}
+	slot = km_slot_take();
+	if (slot >= KM_ROUTE_SLOTS) {
+		km_count(KM_COUNTER_SCRATCH_BUSY);
+		return SK_DROP;
+	}
+	verdict = km_begin(m, slot, f, &key, seq, seen, acked);
+	km_slot_give(slot);
+	return verdict;
+}

@@ -1,0 +1,205 @@
+/** Services out of the objects that give them: endpoints, subsets, routes. */
+import {
+  families,
+  fromList,
+  fromPods,
+  fromSlices,
+  fromWorkloads,
+  type PortEndpoints,
+  type Wanted,
+} from './endpoints.ts';
+import { serviceHost } from './hostnames.ts';
+import type { Members } from './members.ts';
+import type { PodObject, ServiceEntryObject, ServiceObject } from './objects.ts';
+import { policyOf } from './policies.ts';
+import { appProtocolOf, modeOf } from './protocols.ts';
+import { keepRouting, type RouteSources, resolve, routesOf, routingOf } from './routing.ts';
+import type { Rules } from './rules.ts';
+import { selects } from './selectors.ts';
+import type { Slices } from './slices.ts';
+import { joinShares, type Share, tcpRuleFor } from './tcp-routes.ts';
+import type { Service, ServicePort, Subset } from './types.ts';
+
+/** An object that gives services: its id is `KIND/NAMESPACE/NAME`. */
+export type ServiceSource = ServiceObject | ServiceEntryObject;
+
+const everyAddress = ['0.0.0.0', '::'] as const;
+
+export function hostsOf(source: ServiceSource): readonly string[] {
+  return source.kind === 'Service' ? [serviceHost(source.name, source.namespace)] : source.hosts;
+}
+
+export function addressesOf(source: ServiceSource): readonly string[] {
+  return source.kind === 'ServiceEntry' && source.addresses.length === 0 ? everyAddress : source.addresses;
+}
+
+export interface ServiceMakerOptions {
+  readonly members: Members;
+  readonly slices: Slices;
+  readonly rules: Rules;
+  readonly routes: RouteSources;
+  readonly services: ReadonlyMap<string, Service>;
+}
+
+/** What of an object is served. */
+export interface Served {
+  readonly hosts: readonly string[];
+  /** Whether the port of this index has its listener. */
+  readonly port: (index: number) => boolean;
+}
+
+export interface Made {
+  readonly services: readonly Service[];
+  /** Ports whose named target port no pod has. */
+  readonly unnamed: readonly number[];
+  /** Names that were looked up on the way: `host NAME`, `endpoints NAME`, `grants NAMESPACE`. */
+  readonly uses: ReadonlySet<string>;
+}
+
+export class ServiceMaker {
+  readonly #options: ServiceMakerOptions;
+  /** Ports as they are without layer 4 routes, of the services that have some. */
+  readonly #plain = new Map<string, readonly ServicePort[]>();
+
+  constructor(options: ServiceMakerOptions) {
+    this.#options = options;
+  }
+
+  make(id: string, source: ServiceSource, served: Served): Made {
+    const uses = new Set<string>();
+    const unnamed: number[] = [];
+    const hosts = served.hosts.map((hostname) => ({ hostname, key: `${source.namespace}/${hostname}` }));
+    const ports = hosts.map((): ServicePort[] => []);
+    const plain = hosts.map((): ServicePort[] => []);
+    for (const i of source.ports.keys()) {
+      if (!served.port(i)) continue;
+      const found = this.#endpoints(id, source, i, null);
+      if (found.unnamed) unnamed.push(i);
+      for (const [h, { hostname, key }] of hosts.entries()) {
+        const one = this.#port(id, source, i, key, found);
+        plain[h]?.push(one);
+        // The first has the listener.
+        const routing = h === 0 && one.mode !== 'tcp' ? this.#routing(hosts, one, source, uses) : undefined;
+        const routed = routing === undefined ? this.#tcpRouted(one, hostname, uses) : { ...one, routing };
+        ports[h]?.push(routed);
+      }
+    }
+    const services = hosts.map(({ hostname, key }, h): Service => {
+      this.#remember(key, plain[h] ?? [], ports[h] ?? []);
+      return {
+        key,
+        kind: source.kind,
+        namespace: source.namespace,
+        name: source.name,
+        hostname,
+        addresses: h === 0 ? addressesOf(source) : [],
+        ports: ports[h] ?? [],
+        affinitySeconds: source.kind === 'Service' ? source.affinitySeconds : 0,
+        origin: source.origin,
+      };
+    });
+    return { services, unnamed, uses };
+  }
+
+  /** Ports of a service as they are without layer 4 routes. */
+  plainPorts(key: string): readonly ServicePort[] | undefined {
+    return this.#plain.get(key) ?? this.#options.services.get(key)?.ports;
+  }
+
+  /** A service that is no more. */
+  forget(key: string): void {
+    this.#plain.delete(key);
+  }
+
+  #remember(key: string, plain: readonly ServicePort[], ports: readonly ServicePort[]): void {
+    const routed = plain.some((port, i) => ports[i] !== port && ports[i]?.routing === undefined);
+    if (routed) this.#plain.set(key, plain);
+    else this.#plain.delete(key);
+  }
+
+  #port(id: string, source: ServiceSource, i: number, key: string, found: PortEndpoints): ServicePort {
+    const port = source.ports[i] ?? { name: '', port: 0, protocol: 'TCP', appProtocol: '' };
+    const appProtocol = appProtocolOf(port.appProtocol, port.name);
+    const place = { port: port.port, mode: modeOf(port.protocol, appProtocol, port.port) };
+    const rule = this.#options.rules.of(key);
+    const context = { rule, balancePer: source.balancePer };
+    const subsets = (rule?.subsets ?? []).map((subset): Subset => {
+      const wanted: Wanted = (labels) => selects(subset.labels, labels);
+      const { endpoints, unready } = this.#endpoints(id, source, i, wanted);
+      return { name: subset.name, endpoints, unready, policy: policyOf(context, place, subset) };
+    });
+    return {
+      name: port.name,
+      port: port.port,
+      protocol: port.protocol,
+      ...(appProtocol === '' ? {} : { appProtocol }),
+      endpoints: found.endpoints,
+      unready: found.unready,
+      policy: policyOf(context, place),
+      mode: place.mode,
+      subsets,
+    };
+  }
+
+  #routing(hosts: readonly Host[], port: ServicePort, source: ServiceSource, uses: Set<string>) {
+    const routes = hosts.map((host) => ({ ...host, routes: routesOf(this.#options.routes, { ...host, port, uses }) }));
+    const made = routingOf(routes, port.port, source.origin);
+    const old = this.#options.services.get(hosts[0]?.key ?? '');
+    return keepRouting(old?.ports.find((one) => one.port === port.port && one.protocol === 'TCP')?.routing, made);
+  }
+
+  /** Layer 4 routes hold where no HTTP routes do. A port that nobody says the protocol of is TCP then. */
+  #tcpRouted(port: ServicePort, hostname: string, uses: Set<string>): ServicePort {
+    if (port.protocol !== 'TCP' || port.mode === 'http') return port;
+    const object = this.#options.routes.virtualServices.of(hostname);
+    const rule = tcpRuleFor(object, port.port);
+    if (object === null || rule === null) return port;
+    const shares = rule.destinations.map((destination): Share => {
+      uses.add(`host ${destination.host}`).add(`endpoints ${destination.host}`);
+      const { cluster } = resolve(this.#options.routes.hostnames, destination, object.namespace, port.port);
+      const there = this.plainPorts(cluster.service)?.find(
+        (one) => one.port === cluster.port && one.protocol === 'TCP',
+      );
+      const part = cluster.subset === '' ? there : there?.subsets.find(({ name }) => name === cluster.subset);
+      const { endpoints = [], unready = 0, policy = port.policy } = part ?? {};
+      return { weight: destination.weight, endpoints, unready, policy };
+    });
+    return { ...port, ...joinShares(shares), mode: 'tcp', policy: shares[0]?.policy ?? port.policy };
+  }
+
+  #endpoints(id: string, source: ServiceSource, i: number, wanted: Wanted): Found {
+    return source.kind === 'Service' ? this.#ofService(id, source, i, wanted) : this.#ofEntry(id, source, i, wanted);
+  }
+
+  #ofService(id: string, service: ServiceObject, i: number, wanted: Wanted): Found {
+    const port = service.ports[i];
+    if (port === undefined) return nothing;
+    const { members, slices } = this.#options;
+    const allowed = families(service.addresses);
+    const own = slices.of(id);
+    if (own !== null) return { ...fromSlices(own, port, allowed, members.lookup, wanted), unnamed: false };
+    const pods = members.selected(id).filter((object): object is PodObject => object.kind === 'Pod');
+    return fromPods(pods, service, port, allowed, members.lookup, wanted);
+  }
+
+  #ofEntry(id: string, entry: ServiceEntryObject, i: number, wanted: Wanted): Found {
+    const port = entry.ports[i];
+    if (port === undefined) return nothing;
+    const { members } = this.#options;
+    const allowed = families(addressesOf(entry));
+    const found =
+      entry.selector === null
+        ? fromList(entry.endpoints, port, allowed, members.lookup, wanted)
+        : fromWorkloads(members.selected(id), port, allowed, members.lookup, wanted);
+    return { ...found, unnamed: false };
+  }
+}
+
+interface Host {
+  readonly hostname: string;
+  readonly key: string;
+}
+
+type Found = PortEndpoints & { readonly unnamed: boolean };
+
+const nothing: Found = { endpoints: [], unready: 0, unnamed: false };
