@@ -6,6 +6,7 @@ import { mapTypes } from '../kernel/gen/layout.gen.ts';
 import { openLibbpf } from '../kernel/libbpf.ts';
 import { typedMaps } from '../kernel/map.ts';
 import { type LoadedObjects, loadObjects } from '../kernel/object.ts';
+import { testObject } from '../kernel/testing.ts';
 import type { ClusterPolicy } from '../model/http.ts';
 import type { Endpoint, Service, ServicePort } from '../model/types.ts';
 import { type Tables, tablesOf } from './tables.ts';
@@ -29,7 +30,7 @@ export function realTables(entries = 1000, moreObjects: readonly string[] = []):
   ];
   const build = join(import.meta.dirname, '..', '..', 'build', 'bpf');
   const loaded = loadObjects(openLibbpf(), {
-    objects: [...['sock_addr', 'request'].map((name) => join(build, `${name}.bpf.o`)), ...moreObjects],
+    objects: [join(build, 'sock_addr.bpf.o'), testObject('routes'), ...moreObjects],
     maxEntries: Object.fromEntries(names.map((name) => [name, entries])),
   });
   const { km_listener, km_cluster, km_cluster_stats, km_slot, km_endpoint, km_endpoint_stats, km_workload_address } =
