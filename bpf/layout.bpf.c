@@ -4,6 +4,7 @@
 #include "km_types.h"
 
 struct km_event km_layout_event;
+struct km_request_event km_layout_request_event;
 enum km_policy km_layout_policy;
 enum km_hash km_layout_hash;
 enum km_listener_mode km_layout_listener_mode;

@@ -120,6 +120,7 @@ async function run(
     nodeName: settings.nodeName,
     kmeshNames: settings.kmeshMetricNames,
     traffic: () => telemetry.traffic(),
+    requests: () => telemetry.requests(),
     counters: () => telemetry.counters(),
     maps: () => telemetry.maps(),
     objects: () => ({ files: source.status().objects }),
@@ -200,6 +201,7 @@ async function run(
     }),
     every(pruneEveryMs, 'pruning metrics', () => {
       metrics.carry(telemetry.pruneTraffic());
+      metrics.requests.carry(telemetry.pruneRequests());
       names.prune();
     }),
   ];

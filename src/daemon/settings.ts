@@ -47,6 +47,7 @@ export const sizes: readonly Size[] = [
   { map: 'km_enrolment', flag: '--max-enrolled', entries: 16384, what: 'enrolled network namespaces' },
   { map: 'km_workload_address', flag: '--max-workload-addresses', entries: 262144, what: 'addresses of workloads' },
   { map: 'km_traffic', flag: '--max-traffic', entries: 262144, what: 'pairs of workloads in the metrics' },
+  { map: 'km_requests', flag: '--max-request-rows', entries: 131072, what: 'rows of the metrics of HTTP requests' },
   { map: 'km_affinity', flag: '--max-affinity', entries: 65536, what: 'clients kept on an endpoint (oldest go)' },
   { map: 'km_udp_reply', flag: '--max-udp-replies', entries: 65536, what: 'awaited datagram answers (oldest go)' },
   {
@@ -56,6 +57,12 @@ export const sizes: readonly Size[] = [
     what: 'open connections whose requests are routed',
   },
   { map: 'km_event', flag: '--event-buffer', entries: 1048576, what: 'bytes of the access log buffer (power of two)' },
+  {
+    map: 'km_request_event',
+    flag: '--request-buffer',
+    entries: 4194304,
+    what: 'bytes of the buffer of HTTP requests (power of two)',
+  },
 ];
 
 /** Tables that are as large as another one. */
@@ -127,7 +134,7 @@ export function addFlags(command: Command, hostname: string): Command {
     .addOption(new Option('--log-format <format>', 'log on stderr').choices(['text', 'json']).default('text'))
     .option('--node-name <name>', 'node label of metrics', process.env['NODE_NAME'] ?? hostname);
   for (const s of sizes) {
-    const parse = s.map === 'km_event' ? bufferSize : positiveInteger;
+    const parse = s.map.endsWith('_event') ? bufferSize : positiveInteger;
     command.option(`${s.flag} <n>`, s.what, parse, s.entries);
   }
   return command;

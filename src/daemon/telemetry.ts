@@ -8,6 +8,7 @@ import { type AccessLogFormat, accessLogLine } from '../probe/access-log.ts';
 import { systemClock } from '../probe/clock.ts';
 import { decodeEvents } from '../probe/connections.ts';
 import type { Names } from '../probe/names.ts';
+import type { RequestRow } from '../probe/request-metrics.ts';
 import { Traffic, type TrafficRow } from '../probe/traffic.ts';
 import type { DataPlane } from './data-plane.ts';
 import { sizeFlags } from './settings.ts';
@@ -94,12 +95,22 @@ export class Telemetry {
    * returns them: counters must go on from what they had.
    */
   pruneTraffic(): readonly TrafficRow[] {
-    const gone = (id: bigint): boolean => id !== 0n && !this.#names.exists(id);
-    const dead = this.traffic().filter(({ key: k }) => gone(k.source) || gone(k.destination) || gone(k.cluster));
+    const dead = this.traffic().filter(({ key }) => this.#isGone(key));
     // A row that still has live connections stays until they are closed.
     const closed = dead.filter((row) => row.opened === row.closed);
     this.#plane.maps.km_traffic.deleteAll(closed.map((row) => row.key));
     return closed;
+  }
+
+  requests(): Iterable<RequestRow> {
+    return this.#plane.maps.km_requests.entries();
+  }
+
+  /** Deletes rows of requests likewise, and returns them. */
+  pruneRequests(): readonly RequestRow[] {
+    const dead = [...this.requests()].filter(([key]) => this.#isGone(key));
+    this.#plane.maps.km_requests.deleteAll(dead.map(([key]) => key));
+    return dead;
   }
 
   counters(): Record<string, number> {
@@ -122,6 +133,10 @@ export class Telemetry {
     if (this.#timer !== null) clearInterval(this.#timer);
     this.#timer = null;
     this.#ring.close();
+  }
+
+  #isGone(key: { readonly source: bigint; readonly destination: bigint; readonly cluster: bigint }): boolean {
+    return [key.source, key.destination, key.cluster].some((id) => id !== 0n && !this.#names.exists(id));
   }
 
   #slotsInUse(): number {

@@ -9,6 +9,7 @@ import type { Workload } from '../model/types.ts';
 import type { Clock } from './clock.ts';
 import { viewOf } from './connections.ts';
 import type { Names } from './names.ts';
+import { reasonText } from './reasons.ts';
 
 export type AccessLogFormat = 'text' | 'json';
 
@@ -34,7 +35,7 @@ export function accessLogLine(event: KmEvent, names: Names, clock: Clock, format
       retransmits: event.retransmits,
       srtt: `${event.srttUs}us`,
       duration: `${Number((event.timeNs - event.startNs) / 1000n) / 1000}ms`,
-      error: errorOf(event.reason),
+      error: reasonText(event.reason),
     },
   };
   return formatEntry(format, entry);
@@ -43,10 +44,4 @@ export function accessLogLine(event: KmEvent, names: Names, clock: Clock, format
 function workloadFields(side: 'src' | 'dst', workload: Workload | undefined): Record<string, string> {
   if (workload === undefined) return {};
   return { [`${side}.workload`]: workload.name, [`${side}.namespace`]: workload.namespace };
-}
-
-function errorOf(reason: number): string | undefined {
-  if (reason === kmReason.NO_ENDPOINT) return 'UH: no usable endpoint';
-  if (reason === kmReason.CONNECT_FAILED) return 'UF: the endpoint refused or did not answer';
-  return undefined;
 }

@@ -1,7 +1,7 @@
 /** Connections as a person reads them, from the records that the kernel writes. */
 import type { ConnectionItem } from '../api/types.ts';
 import { addressFromWords, hostPort } from '../base/address.ts';
-import { type KmEvent, kmDirection, kmEvent, kmReason } from '../kernel/gen/layout.gen.ts';
+import { type KmEvent, kmDirection, kmEvent } from '../kernel/gen/layout.gen.ts';
 import type { Workload } from '../model/types.ts';
 import type { Clock } from './clock.ts';
 import type { Names } from './names.ts';
@@ -22,13 +22,6 @@ const tcpStates = [
   'CLOSING',
   'NEW_SYN_RECV',
 ];
-
-/** Envoy's response flags for the reasons that the kernel counts. */
-export function responseFlag(reason: number): string {
-  if (reason === kmReason.NO_ENDPOINT) return 'UH';
-  if (reason === kmReason.CONNECT_FAILED) return 'UF';
-  return '-';
-}
 
 /** What the iterator wrote, one struct km_event after the other. */
 export function decodeEvents(bytes: Uint8Array): KmEvent[] {

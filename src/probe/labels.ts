@@ -1,11 +1,11 @@
-/** Istio's standard TCP label set, in ztunnel's order, from what the kernel's traffic keys name. */
-import type { KmTrafficKey } from '../kernel/gen/layout.gen.ts';
+/** Istio's standard label sets, in ztunnel's order, from what the kernel's keys of traffic and of requests name. */
+import type { KmRequestsKey, KmTrafficKey } from '../kernel/gen/layout.gen.ts';
 import { kmDirection } from '../kernel/gen/layout.gen.ts';
 import type { Workload } from '../model/types.ts';
-import { responseFlag } from './connections.ts';
 import type { Names } from './names.ts';
+import { responseFlag } from './reasons.ts';
 
-export const trafficLabels = [
+const partyLabels = [
   'reporter',
   'source_workload',
   'source_canonical_service',
@@ -27,11 +27,17 @@ export const trafficLabels = [
   'destination_version',
   'destination_cluster',
   'request_protocol',
-  'response_flags',
-  'connection_security_policy',
 ] as const;
 
+/** Of a TCP metric. */
+export const trafficLabels = [...partyLabels, 'response_flags', 'connection_security_policy'] as const;
 export type TrafficLabels = Record<(typeof trafficLabels)[number], string>;
+
+/** Of an HTTP metric. */
+export const requestLabels = [...partyLabels, 'response_code', 'response_flags', 'connection_security_policy'] as const;
+export type RequestLabels = Record<(typeof requestLabels)[number], string>;
+
+type PartyLabels = Record<(typeof partyLabels)[number], string>;
 
 const unknown = 'unknown';
 const cluster = 'Kubernetes';
@@ -85,11 +91,35 @@ function party(w: Workload | undefined): Party {
 }
 
 export function labelsOf(key: KmTrafficKey, names: Names): TrafficLabels {
+  const reporter = key.direction === kmDirection.INBOUND ? 'destination' : 'source';
+  return {
+    ...partiesOf(key, reporter, 'tcp', names),
+    response_flags: responseFlag(key.reason),
+    connection_security_policy: unknown,
+  };
+}
+
+/** Requests are told by the side that sends them. */
+export function requestLabelsOf(key: KmRequestsKey, names: Names): RequestLabels {
+  return {
+    ...partiesOf(key, 'source', 'http', names),
+    response_code: String(key.status),
+    response_flags: responseFlag(key.reason),
+    connection_security_policy: unknown,
+  };
+}
+
+function partiesOf(
+  key: Pick<KmTrafficKey, 'source' | 'destination' | 'cluster'>,
+  reporter: 'source' | 'destination',
+  protocol: 'tcp' | 'http',
+  names: Names,
+): PartyLabels {
   const service = names.cluster(key.cluster)?.service;
   const source = party(names.workload(key.source));
   const destination = party(names.workload(key.destination));
   return {
-    reporter: key.direction === kmDirection.INBOUND ? 'destination' : 'source',
+    reporter,
     source_workload: source.workload,
     source_canonical_service: source.canonical_service,
     source_canonical_revision: source.canonical_revision,
@@ -109,8 +139,6 @@ export function labelsOf(key: KmTrafficKey, names: Names): TrafficLabels {
     destination_app: destination.app,
     destination_version: destination.version,
     destination_cluster: destination.cluster,
-    request_protocol: 'tcp',
-    response_flags: responseFlag(key.reason),
-    connection_security_policy: unknown,
+    request_protocol: protocol,
   };
 }

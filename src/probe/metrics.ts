@@ -1,12 +1,13 @@
 /**
- * Prometheus metrics: Istio's standard TCP counters with their exact labels, Kmesh's names for the same figures, how full
- * the kernel's maps are, and the daemon itself. Everything is read when it is asked for; nothing is collected in between.
+ * Prometheus metrics: Istio's standard metrics with their exact labels, Kmesh's names for the same figures of TCP, how
+ * full the kernel's maps are, and the daemon itself. Everything is read when it is asked for; nothing is collected in between.
  */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { MapItem } from '../api/types.ts';
 import { kmReason } from '../kernel/gen/layout.gen.ts';
 import { labelsOf, type TrafficLabels, trafficLabels } from './labels.ts';
 import type { Names } from './names.ts';
+import { RequestMetrics, type RequestRow } from './request-metrics.ts';
 import type { TrafficRow } from './traffic.ts';
 
 export interface MetricSources {
@@ -16,6 +17,7 @@ export interface MetricSources {
   /** Emit kmesh_tcp_* beside istio_tcp_*. */
   readonly kmeshNames: boolean;
   traffic(): readonly TrafficRow[];
+  requests(): Iterable<RequestRow>;
   /** Kernel event counters by name, such as `refused_no_endpoint`. */
   counters(): Readonly<Record<string, number>>;
   maps(): readonly MapItem[];
@@ -34,6 +36,8 @@ export class Metrics {
   readonly registry = new Registry();
   /** Seconds from a settled source change to the kernel holding it. */
   readonly publishSeconds: Histogram;
+  /** Of HTTP. */
+  readonly requests: RequestMetrics;
   readonly #sources: MetricSources;
   /** Sums of rows that the kernel has no more, by labels: a counter never goes back. */
   readonly #carried = new Map<string, { readonly labels: TrafficLabels; readonly row: TrafficRow }>();
@@ -55,6 +59,7 @@ export class Metrics {
       registers,
     }).set({ component: 'kmesh', tag: sources.version }, 1);
     this.#trafficCounters(sources);
+    this.requests = new RequestMetrics(this.registry, sources.names, () => sources.requests());
     this.#kernel(sources);
     this.#configuration(sources);
   }

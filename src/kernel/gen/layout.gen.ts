@@ -3,7 +3,7 @@ import { array, be16, be32, bytes, chars, s32, u32, u64 } from '../codec.ts';
 import type { Codec } from '../codec.ts';
 
 /** Changes whenever an object of another layout could not share this one's maps. */
-export const schema = 'e1ddb4a49784';
+export const schema = 'b8f61e441cd3';
 
 // km_phrase is the kernel side's own: a union without a name.
 
@@ -1120,6 +1120,96 @@ export const kmPacket: Codec<KmPacket> = {
       header: view.getUint8(offset + 51),
       tcp: view.getUint8(offset + 52),
       ip6: view.getUint8(offset + 53),
+    };
+  },
+};
+
+export interface KmRequestEvent {
+  readonly timeNs: bigint;
+  readonly durationNs: bigint;
+  readonly source: bigint;
+  readonly destination: bigint;
+  readonly cluster: bigint;
+  readonly endpoint: bigint;
+  readonly requestBytes: bigint;
+  readonly responseBytes: bigint;
+  readonly clientAddr: readonly number[];
+  readonly askedAddr: readonly number[];
+  readonly realAddr: readonly number[];
+  readonly clientPort: number;
+  readonly askedPort: number;
+  readonly realPort: number;
+  readonly status: number;
+  readonly route: number;
+  readonly virtualHost: number;
+  readonly reason: number;
+  readonly hasRoute: number;
+  readonly hostLength: number;
+  readonly pathLength: number;
+  readonly pathCut: number;
+  readonly method: string;
+  readonly host: string;
+  readonly path: string;
+}
+
+export const kmRequestEvent: Codec<KmRequestEvent> = {
+  size: 336,
+  encode(value, view, offset) {
+    view.setBigUint64(offset, value.timeNs, true);
+    view.setBigUint64(offset + 8, value.durationNs, true);
+    view.setBigUint64(offset + 16, value.source, true);
+    view.setBigUint64(offset + 24, value.destination, true);
+    view.setBigUint64(offset + 32, value.cluster, true);
+    view.setBigUint64(offset + 40, value.endpoint, true);
+    view.setBigUint64(offset + 48, value.requestBytes, true);
+    view.setBigUint64(offset + 56, value.responseBytes, true);
+    be32x4.encode(value.clientAddr, view, offset + 64);
+    be32x4.encode(value.askedAddr, view, offset + 80);
+    be32x4.encode(value.realAddr, view, offset + 96);
+    view.setUint16(offset + 112, value.clientPort, false);
+    view.setUint16(offset + 114, value.askedPort, false);
+    view.setUint16(offset + 116, value.realPort, false);
+    view.setUint16(offset + 118, value.status, true);
+    view.setUint32(offset + 120, value.route, true);
+    view.setUint32(offset + 124, value.virtualHost, true);
+    view.setUint8(offset + 128, value.reason);
+    view.setUint8(offset + 129, value.hasRoute);
+    view.setUint8(offset + 130, value.hostLength);
+    view.setUint8(offset + 131, value.pathLength);
+    view.setUint8(offset + 132, value.pathCut);
+    chars8.encode(value.method, view, offset + 136);
+    chars64.encode(value.host, view, offset + 144);
+    chars128.encode(value.path, view, offset + 208);
+    view.setUint8(offset + 133, 0);
+    view.setUint16(offset + 134, 0);
+  },
+  decode(view, offset) {
+    return {
+      timeNs: view.getBigUint64(offset, true),
+      durationNs: view.getBigUint64(offset + 8, true),
+      source: view.getBigUint64(offset + 16, true),
+      destination: view.getBigUint64(offset + 24, true),
+      cluster: view.getBigUint64(offset + 32, true),
+      endpoint: view.getBigUint64(offset + 40, true),
+      requestBytes: view.getBigUint64(offset + 48, true),
+      responseBytes: view.getBigUint64(offset + 56, true),
+      clientAddr: be32x4.decode(view, offset + 64),
+      askedAddr: be32x4.decode(view, offset + 80),
+      realAddr: be32x4.decode(view, offset + 96),
+      clientPort: view.getUint16(offset + 112, false),
+      askedPort: view.getUint16(offset + 114, false),
+      realPort: view.getUint16(offset + 116, false),
+      status: view.getUint16(offset + 118, true),
+      route: view.getUint32(offset + 120, true),
+      virtualHost: view.getUint32(offset + 124, true),
+      reason: view.getUint8(offset + 128),
+      hasRoute: view.getUint8(offset + 129),
+      hostLength: view.getUint8(offset + 130),
+      pathLength: view.getUint8(offset + 131),
+      pathCut: view.getUint8(offset + 132),
+      method: chars8.decode(view, offset + 136),
+      host: chars64.decode(view, offset + 144),
+      path: chars128.decode(view, offset + 208),
     };
   },
 };
