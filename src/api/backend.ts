@@ -1,11 +1,15 @@
 /** What the admin API needs from the daemon. The server knows nothing else of it, and tests bring their own. */
 import type {
   CheckResult,
+  ClusterItem,
   ConnectionItem,
   EndpointItem,
+  ExplainQuery,
+  ExplainReport,
   ListenerItem,
   LoggerItem,
   MapItem,
+  RouteItem,
   ServiceItem,
   StatusReport,
   VersionInfo,
@@ -39,8 +43,12 @@ export interface AdminBackend {
   workloads(): Promise<readonly WorkloadItem[]>;
   endpoints(): Promise<readonly EndpointItem[]>;
   listeners(): Promise<readonly ListenerItem[]>;
+  routes(): Promise<readonly RouteItem[]>;
+  clusters(): Promise<readonly ClusterItem[]>;
   connections(): Promise<readonly ConnectionItem[]>;
   maps(): Promise<readonly MapItem[]>;
+  /** KM5003 when the pod is not known or the URL is none. */
+  explain(query: ExplainQuery): Promise<ExplainReport>;
   /** The model. */
   configDump(): Promise<unknown>;
   /** The kernel's tables, read now. */

@@ -1,6 +1,7 @@
 /** A small shop in memory behind the admin API, for the tests of the server and of kmeshctl. Nothing in it is random. */
 import { KmError } from '../base/errors.ts';
 import type { AdminBackend, Mode } from './backend.ts';
+import { fixtureClusters, fixtureExplain, fixtureRoutes } from './fixture-http.ts';
 import type {
   CheckResult,
   ConnectionItem,
@@ -379,6 +380,12 @@ export function fixtureBackend(): FixtureBackend {
     workloads: read(() => state.workloads),
     endpoints: read(() => state.endpoints),
     listeners: read(() => listeners),
+    routes: read(() => fixtureRoutes),
+    clusters: read(() => fixtureClusters),
+    explain: async (query) => {
+      calls.push(`explain ${JSON.stringify(query)}`);
+      return fixtureExplain(query);
+    },
     connections: read(() => state.connections),
     maps: read(() => state.maps),
     configDump: read(() => state.configDump),

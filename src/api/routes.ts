@@ -1,7 +1,7 @@
 /** What each path of the admin API does; types.ts has the table for readers. */
 import { KmError } from '../base/errors.ts';
 import { type AdminBackend, accessLogFormats, modes } from './backend.ts';
-import type { ItemList } from './types.ts';
+import type { ExplainQuery, ItemList } from './types.ts';
 
 export type Reply =
   | { readonly status: number; readonly text: string }
@@ -35,12 +35,15 @@ export function adminRoutes(backend: AdminBackend): ReadonlyMap<string, Route> {
     ['/debug/loggers', { GET: (call) => getLoggers(backend, call), POST: (call) => setLogger(backend, call) }],
     ['/accesslog', { POST: (call) => setAccessLog(backend, call) }],
     ['/monitoring', { POST: (call) => setMonitoring(backend, call) }],
+    ['/explain', { POST: async (call) => ({ status: 200, json: await backend.explain(explainQuery(call.body)) }) }],
     ['/status', { GET: async () => ({ status: 200, json: await backend.status() }) }],
     ['/checks', list(() => backend.checks())],
     ['/services', list(() => backend.services())],
     ['/workloads', list(() => backend.workloads())],
     ['/endpoints', list(() => backend.endpoints())],
     ['/listeners', list(() => backend.listeners())],
+    ['/routes', list(() => backend.routes())],
+    ['/clusters', list(() => backend.clusters())],
     ['/connections', list(() => backend.connections())],
     ['/maps', list(() => backend.maps())],
   ]);
@@ -113,6 +116,28 @@ async function setAccessLog(backend: AdminBackend, call: Call): Promise<Reply> {
   }
   await backend.setAccessLog(enable, format);
   return { status: 200, json: { enabled: enable, ...(format === undefined ? {} : { format }) } };
+}
+
+function explainQuery(body: unknown): ExplainQuery {
+  const given: Readonly<Record<string, unknown>> = typeof body === 'object' && body !== null ? { ...body } : {};
+  const text = (name: string, fallback?: string): string => {
+    const value = given[name] ?? fallback;
+    if (typeof value === 'string') return value;
+    throw new KmError('KM5003', `the body must be JSON with "from" and "to"; "${name}" must be a string`);
+  };
+  const headers: unknown = given['headers'] ?? [];
+  const isField = (one: unknown): one is readonly [string, string] =>
+    Array.isArray(one) && one.length === 2 && one.every((part) => typeof part === 'string');
+  if (!Array.isArray(headers) || !headers.every(isField)) {
+    throw new KmError('KM5003', '"headers" must be a list of [name, value]');
+  }
+  return {
+    from: text('from'),
+    namespace: text('namespace', 'default'),
+    to: text('to'),
+    method: text('method', 'GET'),
+    headers,
+  };
 }
 
 async function setMonitoring(backend: AdminBackend, call: Call): Promise<Reply> {

@@ -92,6 +92,27 @@ describe('admin API', () => {
     }
   });
 
+  test('explain takes a question, and says what is wrong with one', async () => {
+    const post = (body: string) => ask('/explain', { method: 'POST', body });
+    const answer = await post(JSON.stringify({ from: 'frontend', to: 'http://reviews:9080/', headers: [['a', 'b']] }));
+    assert.equal(answer.status, 200);
+    assert.equal(JSON.parse(answer.text).kind, 'routed');
+    const asked = { from: 'frontend', namespace: 'default', to: 'http://reviews:9080/', method: 'GET' };
+    assert.equal(backend.calls.at(-1), `explain ${JSON.stringify({ ...asked, headers: [['a', 'b']] })}`);
+    for (const bad of [
+      '',
+      '[]',
+      '{"from": "a"}',
+      '{"from": "a", "to": "b", "headers": ["x"]}',
+      '{"from": 1, "to": "b"}',
+    ]) {
+      const refused = await post(bad);
+      assert.equal(refused.status, 400, bad);
+      assert.match(errorOf(refused), /^KM5003 /);
+    }
+    backend.reset();
+  });
+
   test('ready is 200, and 503 with what is waited for', async () => {
     assert.equal((await ask('/debug/ready')).text, 'ready');
     backend.set({ pending: ['source files', 'kernel'] });

@@ -100,6 +100,112 @@ export interface ListenerItem {
   readonly refused: number;
 }
 
+/** A route of an HTTP port: what it takes and what it does. The routes of a virtual host are in their order. */
+export interface RouteItem {
+  readonly namespace: string;
+  /** Name of the service whose port it is of. */
+  readonly service: string;
+  readonly port: number;
+  readonly virtualHost: string;
+  readonly domains: readonly string[];
+  /** As its object names it. */
+  readonly name: string;
+  /** The alternatives, any of which takes the route; in words. */
+  readonly matches: readonly string[];
+  /** What it does, one thing each; in words. */
+  readonly action: readonly string[];
+  /** Why the port's route table is refused (the last good one is in force), else null. */
+  readonly refused: string | null;
+  /** `file:line` */
+  readonly origin: string;
+}
+
+/** The endpoints of a service's port, or a subset of them, with what the kernel counted of HTTP requests to them. */
+export interface ClusterItem {
+  readonly namespace: string;
+  readonly service: string;
+  /** `outbound|80|SUBSET|HOSTNAME` */
+  readonly cluster: string;
+  readonly port: number;
+  readonly protocol: string;
+  /** Empty: all endpoints. */
+  readonly subset: string;
+  /** `random`, `round-robin`, `least-request`, or `maglev` with what is hashed. */
+  readonly policy: string;
+  /** The requests of a connection stay on one endpoint. */
+  readonly perConnection: boolean;
+  readonly endpoints: number;
+  readonly unready: number;
+  readonly requests: number;
+  /** Requests that wait for the end of their answer. */
+  readonly requestsActive: number;
+  /** Connections, datagrams and requests that were refused because no endpoint was usable. */
+  readonly refused: number;
+}
+
+/** What `POST /explain` is asked. */
+export interface ExplainQuery {
+  /** `POD`, `POD.NAMESPACE` or `NAMESPACE/POD`. */
+  readonly from: string;
+  /** For a pod without one. */
+  readonly namespace: string;
+  /** `http://HOST[:PORT]/PATH?QUERY`, taken as it is. */
+  readonly to: string;
+  readonly method: string;
+  readonly headers: readonly (readonly [name: string, value: string])[];
+}
+
+export interface ExplainCluster {
+  readonly cluster: string;
+  /** Of the requests of this route, 0 to 1. */
+  readonly share: number;
+  /** Null: there is no such cluster. */
+  readonly policy: string | null;
+  readonly endpoints: readonly {
+    readonly address: string;
+    readonly weight: number;
+    readonly workload: string | null;
+  }[];
+  readonly unready: number;
+}
+
+/** One of the ways that a request can take; several when routes ask for a share of the requests. */
+export interface ExplainOutcome {
+  readonly share: number;
+  readonly virtualHost: string | null;
+  readonly route: {
+    readonly name: string;
+    readonly origin: string;
+    /** What took the request, in words. */
+    readonly match: string;
+    /** One thing each, in words. */
+    readonly action: readonly string[];
+    readonly clusters: readonly ExplainCluster[];
+  } | null;
+}
+
+/** What becomes of a request. */
+export interface ExplainReport {
+  readonly from: { readonly namespace: string; readonly name: string; readonly mesh: string };
+  /** Null: the mesh serves no such address, and the connection goes as without it. */
+  readonly listener: {
+    readonly address: string;
+    readonly port: number;
+    readonly mode: 'tcp' | 'http' | 'detect';
+    readonly namespace: string;
+    readonly service: string;
+    readonly hostname: string;
+    readonly origin: string;
+  } | null;
+  /** `refused`: the route table is, the last good one may be in force. `unserved`: no listener. */
+  readonly kind: 'routed' | 'refused' | 'balanced' | 'unserved';
+  /** Why, one line each. */
+  readonly reasons: readonly string[];
+  /** Where all requests go that no route table decides; null without a listener. */
+  readonly cluster: ExplainCluster | null;
+  readonly outcomes: readonly ExplainOutcome[];
+}
+
 /** A live connection of an enrolled workload, read from the kernel now. */
 export interface ConnectionItem {
   readonly direction: 'outbound' | 'inbound';
@@ -191,7 +297,8 @@ export interface LoggerItem {
  * | POST /monitoring?enable=true\|false | toggles metrics in the kernel |
  * | GET /status | StatusReport |
  * | GET /checks | ItemList<CheckResult> |
- * | GET /services /workloads /endpoints /listeners /connections /maps | ItemList<...Item> |
+ * | GET /services /workloads /endpoints /listeners /routes /clusters /connections /maps | ItemList<...Item> |
+ * | POST /explain with an ExplainQuery | ExplainReport |
  *
  * Errors are `{"error": "KMxxxx message"}` with a 4xx or 5xx status.
  */

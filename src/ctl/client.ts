@@ -20,10 +20,12 @@ export class AdminClient {
 
   /** An object of the API's types. Only that it has the required fields is checked: daemons of other versions exist. */
   async get<T extends object>(path: string, required: readonly (keyof T & string)[]): Promise<T> {
-    const answer = await this.#object<T>('GET', path);
-    const lacking = required.filter((field) => !(field in answer));
-    if (lacking.length > 0) throw this.#notUnderstood('GET', path, `it has no ${lacking.join(', ')}`);
-    return answer;
+    return this.#complete('GET', path, await this.#object<T>('GET', path), required);
+  }
+
+  /** The same of a question that has a body. */
+  async ask<T extends object>(path: string, body: object, required: readonly (keyof T & string)[]): Promise<T> {
+    return this.#complete('POST', path, await this.#object<T>('POST', path, body), required);
   }
 
   async list<T extends object>(path: string): Promise<readonly T[]> {
@@ -34,6 +36,12 @@ export class AdminClient {
 
   async post(path: string, body?: object): Promise<void> {
     await this.#object('POST', path, body);
+  }
+
+  #complete<T extends object>(method: string, path: string, answer: T, required: readonly string[]): T {
+    const lacking = required.filter((field) => !(field in answer));
+    if (lacking.length > 0) throw this.#notUnderstood(method, path, `it has no ${lacking.join(', ')}`);
+    return answer;
   }
 
   async #object<T extends object>(method: string, path: string, body?: object): Promise<T> {

@@ -33,7 +33,7 @@ export function addGet(program: Command, context: Context): void {
     .command('get')
     .summary('show what the mesh serves, enrols and carries')
     .description(
-      'Show services, workloads, endpoints, listeners, connections or kernel maps.\n\n' +
+      'Show services, workloads, endpoints, listeners, routes, clusters, connections or kernel maps.\n\n' +
         `${kinds.map((kind) => `  ${kind.plural.padEnd(12)} ${[kind.singular, ...kind.aliases].join(', ')}`).join('\n')}`,
     )
     .addArgument(new Argument('[types...]', 'TYPE[,TYPE...] [NAME...], or TYPE/NAME...'))

@@ -23,7 +23,7 @@ export interface Kind {
   readonly labelled: boolean;
   /** Without NAMESPACE and NAME. */
   readonly headers: (wide: boolean) => readonly string[];
-  /** All of them, sorted by namespace, name and then what tells rows of one name apart. */
+  /** All of them, by namespace and name, and then by what tells rows of one name apart or in the order that counts. */
   readonly read: (client: AdminClient) => Promise<readonly Row[]>;
 }
 
@@ -42,6 +42,8 @@ export interface KindSpec<T> {
   readonly name: (item: T) => string;
   readonly alsoKnownAs?: (item: T) => readonly string[];
   readonly labels?: (item: T) => Labels;
+  /** The API's order means something: rows are not sorted. */
+  readonly ordered?: true;
   readonly columns: readonly Column<T>[];
 }
 
@@ -65,7 +67,10 @@ export function defineKind<T extends object>(spec: KindSpec<T>): Kind {
     headers: (wide) => shown(wide).map((column) => column.header),
     read: async (client) => {
       const items = await client.list<T>(`/${spec.plural}`);
-      return understand(spec.plural, () => items.map(rowOf).sort(byName));
+      return understand(spec.plural, () => {
+        const rows = items.map(rowOf);
+        return spec.ordered === true ? rows : rows.sort(byName);
+      });
     },
   };
 }

@@ -1,5 +1,14 @@
 /** The kinds of `kmeshctl get` and their columns. */
-import type { ConnectionItem, EndpointItem, ListenerItem, MapItem, ServiceItem, WorkloadItem } from '../api/types.ts';
+import type {
+  ClusterItem,
+  ConnectionItem,
+  EndpointItem,
+  ListenerItem,
+  MapItem,
+  RouteItem,
+  ServiceItem,
+  WorkloadItem,
+} from '../api/types.ts';
 import { defineKind, type Kind } from './kind.ts';
 import { humanBytes, humanDuration, humanMicros } from './units.ts';
 
@@ -89,6 +98,44 @@ const listeners = defineKind<ListenerItem>({
   ],
 });
 
+const routes = defineKind<RouteItem>({
+  singular: 'route',
+  plural: 'routes',
+  aliases: [],
+  ordered: true,
+  namespace: (item) => item.namespace,
+  name: (item) => item.service,
+  alsoKnownAs: (item) => [item.name, item.virtualHost],
+  columns: [
+    { header: 'PORT', cell: (item) => String(item.port) },
+    { header: 'VIRTUAL-HOST', cell: (item) => item.virtualHost },
+    { header: 'DOMAINS', cell: (item, wide) => shortList(item.domains, ',', wide ? item.domains.length : 1) },
+    { header: 'ROUTE', cell: (item) => item.name },
+    { header: 'MATCH', cell: (item, wide) => shortList(item.matches, ' | ', wide ? item.matches.length : 1) },
+    { header: 'ACTION', cell: (item) => item.action.join('; ') },
+    { header: 'REFUSED', wide: true, cell: (item) => item.refused ?? '' },
+    { header: 'ORIGIN', cell: (item) => item.origin },
+  ],
+});
+
+const clusters = defineKind<ClusterItem>({
+  singular: 'cluster',
+  plural: 'clusters',
+  aliases: ['cl'],
+  namespace: (item) => item.namespace,
+  name: (item) => item.service,
+  alsoKnownAs: (item) => [item.cluster],
+  columns: [
+    { header: 'CLUSTER', cell: (item) => item.cluster },
+    { header: 'POLICY', cell: (item) => item.policy },
+    { header: 'ENDPOINTS', cell: (item) => `${item.endpoints}/${item.endpoints + item.unready}` },
+    { header: 'REQUESTS', cell: (item) => String(item.requests) },
+    { header: 'ACTIVE', cell: (item) => String(item.requestsActive) },
+    { header: 'REFUSED', cell: (item) => String(item.refused) },
+    { header: 'BALANCED-BY', wide: true, cell: (item) => (item.perConnection ? 'connection' : 'request') },
+  ],
+});
+
 const connections = defineKind<ConnectionItem>({
   singular: 'connection',
   plural: 'connections',
@@ -127,7 +174,7 @@ const maps = defineKind<MapItem>({
   ],
 });
 
-export const kinds: readonly Kind[] = [services, workloads, endpoints, listeners, connections, maps];
+export const kinds: readonly Kind[] = [services, workloads, endpoints, listeners, routes, clusters, connections, maps];
 
 /** The kind of a name, plural or short name; case does not matter. */
 export function findKind(word: string): Kind | undefined {
@@ -141,8 +188,12 @@ export function usedPercent(map: MapItem): string {
 }
 
 function addressList(addresses: readonly string[], wide: boolean): string {
-  if (wide || addresses.length <= shownAddresses) return addresses.join(',');
-  return `${addresses.slice(0, shownAddresses).join(',')} + ${addresses.length - shownAddresses} more...`;
+  return shortList(addresses, ',', wide ? addresses.length : shownAddresses);
+}
+
+function shortList(texts: readonly string[], separator: string, shown: number): string {
+  if (texts.length <= shown) return texts.join(separator);
+  return `${texts.slice(0, shown).join(separator)} + ${texts.length - shown} more...`;
 }
 
 function socketAddress({ address, port }: { readonly address: string; readonly port: number }): string {

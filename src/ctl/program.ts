@@ -3,6 +3,7 @@ import { addCheck } from './check.ts';
 import { addCompletion } from './completion.ts';
 import type { Context } from './context.ts';
 import { addDump } from './dump.ts';
+import { addExplain } from './explain.ts';
 import { addGet } from './get.ts';
 import { addLog } from './log.ts';
 import { addAccessLog, addMonitoring } from './monitoring.ts';
@@ -44,6 +45,7 @@ Examples:
   // Sub-commands take over the settings above when they are added.
   addStatus(program, context);
   addGet(program, context);
+  addExplain(program, context);
   addCheck(program, context);
   addDump(program, context);
   addLog(program, context);

@@ -26,7 +26,39 @@ async function fails(line: string | readonly string[], code: number, message: Re
   assert.match(ran.stderr, /^error: /);
 }
 
+describe('explain', () => {
+  test('asks with method and fields; the pod’s namespace is as for get', async () => {
+    const line = ['explain', '--from', 'frontend', '--to', 'reviews:9080/x', '-X', 'POST', '-H', 'a: b:c', '-H', 'd:'];
+    await lab.ctl(line, { env: { KMESH_NAMESPACE: 'shop' } });
+    const query = { from: 'frontend', namespace: 'shop', to: 'http://reviews:9080/x', method: 'POST' };
+    const headers = [
+      ['a', 'b:c'],
+      ['d', ''],
+    ];
+    assert.deepEqual(lab.backend.calls, [`explain ${JSON.stringify({ ...query, headers })}`]);
+  });
+
+  test('JSON is the answer of the API', async () => {
+    const ran = await lab.ctl('explain --from frontend -n shop --to http://reviews:9080/ -o json');
+    const asked = { from: 'frontend', namespace: 'shop', to: 'http://reviews:9080/', method: 'GET', headers: [] };
+    assert.deepEqual(JSON.parse(ran.stdout), await lab.backend.explain(asked));
+  });
+
+  test('a field without a colon and a missing URL are wrong usage', async () => {
+    await fails(['explain', '--from', 'a', '--to', 'b', '-H', 'nothing'], 64, /is not 'NAME: VALUE'/);
+    await fails('explain --from a', 64, /--to/);
+  });
+});
+
 describe('get', () => {
+  test('routes keep their order: the first that matches decides', async () => {
+    const rows = items(await lab.ctl('get routes -n shop -o json'));
+    assert.deepEqual(
+      rows.map((row) => row['name']),
+      ['jason', 'old', 'default'],
+    );
+  });
+
   test('the namespace is -n, then KMESH_NAMESPACE, then default', async () => {
     const names = async (line: string, env = {}) => (await lab.ctl(`${line} -o name`, { env })).stdout;
     assert.equal(await names('get svc'), 'service/payments\n');
@@ -43,6 +75,8 @@ describe('get', () => {
       ['POD', 'workloads'],
       ['ep', 'endpoints'],
       ['ls', 'listeners'],
+      ['route', 'routes'],
+      ['cl', 'clusters'],
       ['conn', 'connections'],
       ['map', 'maps'],
     ]) {
@@ -107,7 +141,7 @@ describe('get', () => {
 
   test('wrong usage exits with 64', async () => {
     await fails('get', 64, /KM6005 say which type to get: services, workloads/);
-    await fails('get routes', 64, /KM6005 unknown type "routes"; there are services/);
+    await fails('get roads', 64, /KM6005 unknown type "roads"; there are services/);
     await fails('get svc/a b', 64, /KM6005 "b" is not TYPE\/NAME/);
     await fails('get svc/', 64, /is not TYPE\/NAME/);
     await fails('get svc reviews -A', 64, /a name belongs to one namespace/);

@@ -7,8 +7,10 @@ import type { Enroller } from '../enrol/enroller.ts';
 import type { Mesh, Problem } from '../model/types.ts';
 import { systemClock } from '../probe/clock.ts';
 import { connectionItem } from '../probe/connections.ts';
+import { explainRequest } from '../probe/explain.ts';
 import { endpointItems, listenerItems, serviceItems, workloadItems } from '../probe/items.ts';
 import type { Names } from '../probe/names.ts';
+import { clusterItems, routeItems } from '../probe/route-items.ts';
 import { tablesOf } from '../publish/tables.ts';
 import { differences } from '../publish/verify.ts';
 import type { Controller } from './controller.ts';
@@ -50,6 +52,14 @@ export function adminBackend(d: DaemonParts): AdminBackend {
     workloads: async () => workloadItems(d.mesh, d.enroller),
     endpoints: async () => endpointItems(d.mesh, (id) => d.plane.maps.km_endpoint_stats.get(id), d.telemetry.live()),
     listeners: async () => listenerItems(d.mesh, (id) => d.plane.maps.km_cluster_stats.get(id)),
+    routes: async () => routeItems(d.mesh, d.controller.compiler),
+    clusters: async () =>
+      clusterItems(d.mesh, {
+        endpoint: (id) => d.plane.maps.km_endpoint_stats.get(id),
+        cluster: (id) => d.plane.maps.km_cluster_stats.get(id),
+      }),
+    explain: async (query) =>
+      explainRequest({ mesh: d.mesh, compiler: d.controller.compiler, stateOf: (uid) => d.enroller.state(uid) }, query),
     connections: async () => d.telemetry.live().map((event) => connectionItem(event, d.names, systemClock)),
     maps: async () => d.telemetry.maps(),
     configDump: async () => ({

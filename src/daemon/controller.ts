@@ -31,7 +31,8 @@ const reapEveryMs = 250;
 
 export class Controller {
   readonly #parts: ControllerParts;
-  readonly #compiler = new RouteCompiler();
+  /** Keeps the route tables that are in force. */
+  readonly compiler = new RouteCompiler();
   #publisher: Publisher;
   #synced = false;
   #failure: string | null = null;
@@ -105,7 +106,7 @@ export class Controller {
 
   /** All services as the compiler has them now. */
   *compiled(): Generator<CompiledService> {
-    for (const service of this.#parts.builder.mesh.services.values()) yield compileService(service, this.#compiler);
+    for (const service of this.#parts.builder.mesh.services.values()) yield compileService(service, this.compiler);
   }
 
   /** What the kernel knows of the sources of requests otherwise than it should, one line each. */
@@ -148,7 +149,7 @@ export class Controller {
     const { mesh } = this.#parts.builder;
     const compile = (key: string): CompiledService | null => {
       const service = mesh.services.get(key);
-      const compiled = service === undefined ? null : compileService(service, this.#compiler);
+      const compiled = service === undefined ? null : compileService(service, this.compiler);
       if (compiled === null || compiled.refusals.length === 0) this.#refusals.delete(key);
       else this.#refusals.set(key, compiled.refusals);
       return compiled;

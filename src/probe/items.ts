@@ -5,9 +5,11 @@ import { clusterId, endpointId } from '../compile/service.ts';
 import type { KmClusterStats, KmEndpointStats, KmEvent } from '../kernel/gen/layout.gen.ts';
 import { clusterName, type Mesh, type Origin, type Service } from '../model/types.ts';
 
-const place = (origin: Origin): string => `${origin.file}:${origin.line}`;
+/** `file:line` */
+export const place = (origin: Origin): string => `${origin.file}:${origin.line}`;
 
-const byName = <T extends { readonly namespace: string; readonly name: string }>(a: T, b: T): number =>
+/** By namespace, then name. */
+export const byName = <T extends { readonly namespace: string; readonly name: string }>(a: T, b: T): number =>
   a.namespace === b.namespace ? compare(a.name, b.name) : compare(a.namespace, b.namespace);
 
 const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
