@@ -9,6 +9,7 @@ import type {
   ListenerItem,
   LoggerItem,
   MapItem,
+  ObserveLine,
   RouteItem,
   ServiceItem,
   StatusReport,
@@ -49,6 +50,8 @@ export interface AdminBackend {
   maps(): Promise<readonly MapItem[]>;
   /** KM5003 when the pod is not known or the URL is none. */
   explain(query: ExplainQuery): Promise<ExplainReport>;
+  /** Requests that are remembered, then the end of these, and with `follow` all that come until the reader is gone. */
+  observe(follow: boolean, gone: AbortSignal): AsyncIterable<ObserveLine>;
   /** The model. */
   configDump(): Promise<unknown>;
   /** The kernel's tables, read now. */

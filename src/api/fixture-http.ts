@@ -1,5 +1,13 @@
 /** The HTTP part of the shop in memory. */
-import type { ClusterItem, ExplainCluster, ExplainQuery, ExplainReport, RouteItem } from './types.ts';
+import type {
+  ClusterItem,
+  ExplainCluster,
+  ExplainQuery,
+  ExplainReport,
+  ObserveLine,
+  RequestItem,
+  RouteItem,
+} from './types.ts';
 
 const hostname = 'reviews.shop.svc.cluster.local';
 const domains = ['reviews', 'reviews.shop', 'reviews.shop.svc', hostname, '10.96.0.20'];
@@ -130,4 +138,56 @@ export function fixtureExplain(query: ExplainQuery): ExplainReport {
       { share: 0.25, virtualHost, route: null },
     ],
   };
+}
+
+const request: RequestItem = {
+  time: '2026-08-03T12:00:00.125Z',
+  durationMs: 1.25,
+  method: 'GET',
+  host: 'reviews',
+  path: '/reviews/7',
+  pathCut: false,
+  status: 200,
+  flags: '-',
+  source: { namespace: 'shop', workload: 'frontend', address: '10.244.1.10:41978' },
+  destination: { namespace: 'shop', workload: 'reviews-v1', address: '10.244.1.11:9080' },
+  asked: '10.96.0.20:9080',
+  service: 'shop/reviews',
+  hostname,
+  cluster: `outbound|9080|v1|${hostname}`,
+  virtualHost: `${hostname}:9080`,
+  route: 'default',
+  origin: 'shop/routes.yaml:20',
+  requestBytes: 76,
+  responseBytes: 4096,
+};
+
+export const fixtureRequests: readonly RequestItem[] = [
+  request,
+  {
+    ...request,
+    method: 'POST',
+    path: '/old',
+    status: 404,
+    flags: 'NR',
+    destination: { namespace: null, workload: null, address: null },
+    cluster: null,
+    route: null,
+    origin: null,
+  },
+  {
+    ...request,
+    status: 503,
+    flags: 'UH',
+    pathCut: true,
+    source: { namespace: 'other', workload: 'batch-1', address: '[fd00:244::1]:41978' },
+    destination: { namespace: null, workload: null, address: null },
+  },
+];
+
+/** All three of {@link fixtureRequests} are remembered; who follows gets the first again, and that one was lost. */
+export async function* fixtureObserve(follow: boolean): AsyncGenerator<ObserveLine> {
+  for (const one of fixtureRequests) yield { request: one };
+  yield { remembered: fixtureRequests.length };
+  if (follow) yield* [{ request }, { lost: 1 }];
 }

@@ -1,7 +1,7 @@
 /** A small shop in memory behind the admin API, for the tests of the server and of kmeshctl. Nothing in it is random. */
 import { KmError } from '../base/errors.ts';
 import type { AdminBackend, Mode } from './backend.ts';
-import { fixtureClusters, fixtureExplain, fixtureRoutes } from './fixture-http.ts';
+import { fixtureClusters, fixtureExplain, fixtureObserve, fixtureRoutes } from './fixture-http.ts';
 import type {
   CheckResult,
   ConnectionItem,
@@ -386,6 +386,7 @@ export function fixtureBackend(): FixtureBackend {
       calls.push(`explain ${JSON.stringify(query)}`);
       return fixtureExplain(query);
     },
+    observe: fixtureObserve,
     connections: read(() => state.connections),
     maps: read(() => state.maps),
     configDump: read(() => state.configDump),

@@ -6,7 +6,9 @@ import type { ExplainQuery, ItemList } from './types.ts';
 export type Reply =
   | { readonly status: number; readonly text: string }
   | { readonly status: number; readonly json: unknown }
-  | { readonly status: number; readonly list: readonly unknown[] };
+  | { readonly status: number; readonly list: readonly unknown[] }
+  /** One JSON value a line, as they come; told when the client is gone. */
+  | { readonly status: number; readonly lines: (gone: AbortSignal) => AsyncIterable<unknown> };
 
 export interface Call {
   readonly query: URLSearchParams;
@@ -36,6 +38,7 @@ export function adminRoutes(backend: AdminBackend): ReadonlyMap<string, Route> {
     ['/accesslog', { POST: (call) => setAccessLog(backend, call) }],
     ['/monitoring', { POST: (call) => setMonitoring(backend, call) }],
     ['/explain', { POST: async (call) => ({ status: 200, json: await backend.explain(explainQuery(call.body)) }) }],
+    ['/observe', { GET: async (call) => observe(backend, call) }],
     ['/status', { GET: async () => ({ status: 200, json: await backend.status() }) }],
     ['/checks', list(() => backend.checks())],
     ['/services', list(() => backend.services())],
@@ -144,6 +147,17 @@ async function setMonitoring(backend: AdminBackend, call: Call): Promise<Reply> 
   const enable = enableOf(call.query);
   await backend.setMonitoring(enable);
   return { status: 200, json: { enabled: enable } };
+}
+
+function observe(backend: AdminBackend, call: Call): Reply {
+  const follow = followOf(call.query);
+  return { status: 200, lines: (gone) => backend.observe(follow, gone) };
+}
+
+function followOf(query: URLSearchParams): boolean {
+  const value = query.get('follow') ?? 'false';
+  if (value === 'true' || value === 'false') return value === 'true';
+  throw new KmError('KM5003', `follow must be true or false, not ${JSON.stringify(value)}`);
 }
 
 function enableOf(query: URLSearchParams): boolean {

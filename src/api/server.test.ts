@@ -87,7 +87,11 @@ describe('admin API', () => {
       if (!methods.includes('GET')) continue;
       const answer = await ask(path);
       assert.equal(answer.status, path.includes('dual-engine') ? 400 : 200, path);
-      const type = path === '/debug/ready' ? 'text/plain; charset=utf-8' : 'application/json';
+      const other: Record<string, string> = {
+        '/debug/ready': 'text/plain; charset=utf-8',
+        '/observe': 'application/x-ndjson',
+      };
+      const type = other[path] ?? 'application/json';
       assert.equal(answer.headers['content-type'], type, path);
     }
   });
@@ -111,6 +115,17 @@ describe('admin API', () => {
       assert.match(errorOf(refused), /^KM5003 /);
     }
     backend.reset();
+  });
+
+  test('observe is a line for each value', async () => {
+    const lines = (text: string) =>
+      text
+        .trimEnd()
+        .split('\n')
+        .map((line) => Object.keys(JSON.parse(line)).join());
+    assert.deepEqual(lines((await ask('/observe')).text), ['request', 'request', 'request', 'remembered']);
+    assert.deepEqual(lines((await ask('/observe?follow=true')).text).slice(4), ['request', 'lost']);
+    assert.equal((await ask('/observe?follow=yes')).status, 400);
   });
 
   test('ready is 200, and 503 with what is waited for', async () => {

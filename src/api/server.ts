@@ -178,13 +178,14 @@ function parseBody(text: string): unknown {
 interface Rendered {
   readonly status: number;
   readonly type: string;
-  readonly body: string | AsyncIterable<string>;
+  readonly body: string | ((gone: AbortSignal) => AsyncIterable<string>);
 }
 
 function render(reply: Reply): Rendered {
   const { status } = reply;
   if ('text' in reply) return { status, type: 'text/plain; charset=utf-8', body: reply.text };
-  const body = 'list' in reply ? listJson(reply.list) : `${toJson(reply.json)}\n`;
+  if ('lines' in reply) return { status, type: 'application/x-ndjson', body: (gone) => linesJson(reply.lines(gone)) };
+  const body = 'list' in reply ? () => listJson(reply.list) : `${toJson(reply.json)}\n`;
   return { status, type: 'application/json', body };
 }
 
@@ -196,8 +197,12 @@ async function send(response: ServerResponse, { status, type, body }: Rendered):
     response.end(body);
     return;
   }
+  // A client that waits for the first line of many knows at once that it will come.
+  response.flushHeaders();
   // 100 000 endpoints are 50 MB of JSON: written in pieces, the event loop stays free for the daemon's own work.
-  await pipeline(Readable.from(body), response).catch(ignoreGoneClient);
+  const gone = new AbortController();
+  response.once('close', () => gone.abort());
+  await pipeline(Readable.from(body(gone.signal)), response).catch(ignoreGoneClient);
 }
 
 function ignoreGoneClient(error: NodeJS.ErrnoException): void {
@@ -214,6 +219,10 @@ async function* listJson(items: readonly unknown[]): AsyncGenerator<string> {
     await nextTurn();
   }
   yield items.length === 0 ? ']\n}\n' : '\n  ]\n}\n';
+}
+
+async function* linesJson(values: AsyncIterable<unknown>): AsyncGenerator<string> {
+  for await (const value of values) yield `${JSON.stringify(value)}\n`;
 }
 
 function toJson(value: unknown): string {

@@ -206,6 +206,49 @@ export interface ExplainReport {
   readonly outcomes: readonly ExplainOutcome[];
 }
 
+/** An HTTP request that was answered, or was given up. */
+export interface RequestItem {
+  /** RFC 3339, when its answer was complete. */
+  readonly time: string;
+  readonly durationMs: number;
+  readonly method: string;
+  /** As the request has it, without its port; at most 64 bytes. */
+  readonly host: string;
+  /** Without the query; at most 128 bytes. */
+  readonly path: string;
+  readonly pathCut: boolean;
+  readonly status: number;
+  /** Envoy's response flag, `-` when all went well. */
+  readonly flags: string;
+  readonly source: RequestParty & { readonly address: string };
+  /** The address is null for what was answered without an endpoint. */
+  readonly destination: RequestParty & { readonly address: string | null };
+  /** What the client connected to. */
+  readonly asked: string;
+  /** Whose address that is, `NAMESPACE/NAME`. */
+  readonly service: string | null;
+  readonly hostname: string | null;
+  readonly cluster: string | null;
+  readonly virtualHost: string | null;
+  readonly route: string | null;
+  /** `file:line` of the route. */
+  readonly origin: string | null;
+  /** Head and body. */
+  readonly requestBytes: number;
+  readonly responseBytes: number;
+}
+
+export interface RequestParty {
+  readonly namespace: string | null;
+  readonly workload: string | null;
+}
+
+/** One line of `GET /observe`: a request, how many were left out for a slow reader, or the end of what is remembered. */
+export type ObserveLine =
+  | { readonly request: RequestItem }
+  | { readonly lost: number }
+  | { readonly remembered: number };
+
 /** A live connection of an enrolled workload, read from the kernel now. */
 export interface ConnectionItem {
   readonly direction: 'outbound' | 'inbound';
@@ -298,6 +341,7 @@ export interface LoggerItem {
  * | GET /status | StatusReport |
  * | GET /checks | ItemList<CheckResult> |
  * | GET /services /workloads /endpoints /listeners /routes /clusters /connections /maps | ItemList<...Item> |
+ * | GET /observe[?follow=true] | an ObserveLine a line: what is remembered, and with `follow` what comes |
  * | POST /explain with an ExplainQuery | ExplainReport |
  *
  * Errors are `{"error": "KMxxxx message"}` with a 4xx or 5xx status.

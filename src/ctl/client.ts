@@ -1,4 +1,4 @@
-import { request as httpRequest } from 'node:http';
+import { type ClientRequest, request as httpRequest, type IncomingMessage } from 'node:http';
 import type { ItemList } from '../api/types.ts';
 import { type ErrorCode, errorTable, KmError } from '../base/errors.ts';
 import { type AdminAddress, formatAddress } from './address.ts';
@@ -34,6 +34,24 @@ export class AdminClient {
     return items;
   }
 
+  /** JSON values, one a line, for as long as the daemon sends some. Only the first must not keep waiting. */
+  async *lines<T extends object>(path: string): AsyncGenerator<T> {
+    const { request, response } = await this.#open('GET', path, '');
+    request.setTimeout(0);
+    try {
+      const { statusCode: status = 0 } = response;
+      if (status !== 200) this.#parse('GET', path, status, await this.#text(response));
+      let rest = '';
+      for await (const piece of this.#pieces(response)) {
+        const lines = (rest + piece).split('\n');
+        rest = lines.pop() ?? '';
+        for (const line of lines) yield this.#parse<T>('GET', path, status, line);
+      }
+    } finally {
+      request.destroy();
+    }
+  }
+
   async post(path: string, body?: object): Promise<void> {
     await this.#object('POST', path, body);
   }
@@ -45,7 +63,30 @@ export class AdminClient {
   }
 
   async #object<T extends object>(method: string, path: string, body?: object): Promise<T> {
-    const { status, text } = await this.#send(method, path, body === undefined ? '' : JSON.stringify(body));
+    const { response } = await this.#open(method, path, body === undefined ? '' : JSON.stringify(body));
+    return this.#parse<T>(method, path, response.statusCode ?? 0, await this.#text(response));
+  }
+
+  async #text(response: IncomingMessage): Promise<string> {
+    let text = '';
+    for await (const piece of this.#pieces(response)) text += piece;
+    return text;
+  }
+
+  async *#pieces(response: IncomingMessage): AsyncGenerator<string> {
+    try {
+      for await (const piece of response.setEncoding('utf8')) yield String(piece);
+    } catch (cause) {
+      throw cause instanceof Error ? this.#failed(cause) : cause;
+    }
+  }
+
+  #failed(cause: Error): KmError {
+    if (cause instanceof KmError) return cause;
+    return new KmError('KM6001', `no kmesh-daemon at ${this.address}: ${reason(cause)}`, { cause });
+  }
+
+  #parse<T extends object>(method: string, path: string, status: number, text: string): T {
     let answer: unknown;
     try {
       answer = JSON.parse(text);
@@ -57,28 +98,20 @@ export class AdminClient {
     return answer as T;
   }
 
-  #send(method: string, path: string, body: string): Promise<{ status: number; text: string }> {
+  /** Resolves when the answer begins. */
+  #open(method: string, path: string, body: string): Promise<{ request: ClientRequest; response: IncomingMessage }> {
     const { host, port } = this.#address;
     return new Promise((resolve, reject) => {
       const headers = body === '' ? {} : { 'content-type': 'application/json' };
       // No agent: a kept-alive connection would keep the process from its end.
       const request = httpRequest({ host, port, path, method, headers, agent: false }, (response) => {
-        const chunks: Buffer[] = [];
-        response.on('data', (chunk: Buffer) => chunks.push(chunk));
-        response.on('error', fail);
-        response.on('end', () => {
-          resolve({ status: response.statusCode ?? 0, text: Buffer.concat(chunks).toString('utf8') });
-        });
+        resolve({ request, response });
       });
-      const fail = (cause: Error): void => {
-        if (cause instanceof KmError) reject(cause);
-        else reject(new KmError('KM6001', `no kmesh-daemon at ${this.address}: ${reason(cause)}`, { cause }));
-      };
       request.setTimeout(this.#timeoutMs, () => {
         const seconds = this.#timeoutMs / 1000;
         request.destroy(new KmError('KM6002', `${method} ${path}: ${this.address} was silent for ${seconds} s`));
       });
-      request.on('error', fail);
+      request.on('error', (cause: Error) => reject(this.#failed(cause)));
       request.end(body);
     });
   }

@@ -7,6 +7,8 @@ import { AdminClient } from './client.ts';
 export interface Output {
   write(text: string): unknown;
   readonly isTTY?: boolean;
+  /** False when its reader has gone. */
+  readonly writable?: boolean;
   /** Width of the terminal. */
   readonly columns?: number;
 }

@@ -11,7 +11,9 @@ export function addAccessLog(program: Command, context: Context): void {
   program
     .command('accesslog')
     .summary("turn the daemon's access log on or off")
-    .description("Turn the daemon's access log on or off. It has one line a connection, written when it closes.")
+    .description(
+      "Turn the daemon's access log on or off. It has one line a connection and one a request, written at its end.",
+    )
     .addArgument(new Argument('<state>', 'wanted state').choices(switches))
     .addOption(new Option('--format <format>', 'format of its lines (default: as it is)').choices(formats))
     .addHelpText(

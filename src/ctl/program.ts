@@ -7,6 +7,7 @@ import { addExplain } from './explain.ts';
 import { addGet } from './get.ts';
 import { addLog } from './log.ts';
 import { addAccessLog, addMonitoring } from './monitoring.ts';
+import { addObserve } from './observe.ts';
 import { addStatus } from './status.ts';
 import { addVersion } from './version.ts';
 
@@ -46,6 +47,7 @@ Examples:
   addStatus(program, context);
   addGet(program, context);
   addExplain(program, context);
+  addObserve(program, context);
   addCheck(program, context);
   addDump(program, context);
   addLog(program, context);

@@ -3,6 +3,7 @@ import type { AdminBackend } from '../api/backend.ts';
 import type { CheckResult, SourceStatus, StatusReport, VersionInfo } from '../api/types.ts';
 import { KmError } from '../base/errors.ts';
 import { isLevel, type Log, levels } from '../base/log.ts';
+import type { RouteCompiler } from '../compile/service.ts';
 import type { Enroller } from '../enrol/enroller.ts';
 import type { Mesh, Problem } from '../model/types.ts';
 import { systemClock } from '../probe/clock.ts';
@@ -28,6 +29,7 @@ export interface DaemonParts {
   readonly enroller: Enroller;
   readonly telemetry: Telemetry;
   readonly names: Names;
+  readonly compiler: RouteCompiler;
   readonly mesh: Mesh;
   readonly startedMs: number;
   readonly sources: () => readonly SourceStatus[];
@@ -52,14 +54,15 @@ export function adminBackend(d: DaemonParts): AdminBackend {
     workloads: async () => workloadItems(d.mesh, d.enroller),
     endpoints: async () => endpointItems(d.mesh, (id) => d.plane.maps.km_endpoint_stats.get(id), d.telemetry.live()),
     listeners: async () => listenerItems(d.mesh, (id) => d.plane.maps.km_cluster_stats.get(id)),
-    routes: async () => routeItems(d.mesh, d.controller.compiler),
+    routes: async () => routeItems(d.mesh, d.compiler),
     clusters: async () =>
       clusterItems(d.mesh, {
         endpoint: (id) => d.plane.maps.km_endpoint_stats.get(id),
         cluster: (id) => d.plane.maps.km_cluster_stats.get(id),
       }),
     explain: async (query) =>
-      explainRequest({ mesh: d.mesh, compiler: d.controller.compiler, stateOf: (uid) => d.enroller.state(uid) }, query),
+      explainRequest({ mesh: d.mesh, compiler: d.compiler, stateOf: (uid) => d.enroller.state(uid) }, query),
+    observe: (follow, gone) => d.telemetry.feed.observe(follow, gone),
     connections: async () => d.telemetry.live().map((event) => connectionItem(event, d.names, systemClock)),
     maps: async () => d.telemetry.maps(),
     configDump: async () => ({

@@ -5,7 +5,13 @@
 import { KmError } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
 import type { Source } from '../compile/http.ts';
-import { type CompiledService, compileService, type Refusal, RouteCompiler, workloadId } from '../compile/service.ts';
+import {
+  type CompiledService,
+  compileService,
+  type Refusal,
+  type RouteCompiler,
+  workloadId,
+} from '../compile/service.ts';
 import type { Enroller } from '../enrol/enroller.ts';
 import type { MeshBuilder } from '../model/mesh.ts';
 import type { ObjectChanges } from '../model/objects.ts';
@@ -16,6 +22,8 @@ import type { Publisher } from '../publish/publisher.ts';
 export interface ControllerParts {
   readonly builder: MeshBuilder;
   readonly names: Names;
+  /** Keeps the route tables that are in force. */
+  readonly compiler: RouteCompiler;
   readonly enroller: Enroller;
   /** Makes a publisher that has read the kernel's tables. */
   readonly adopt: () => Publisher;
@@ -31,8 +39,7 @@ const reapEveryMs = 250;
 
 export class Controller {
   readonly #parts: ControllerParts;
-  /** Keeps the route tables that are in force. */
-  readonly compiler = new RouteCompiler();
+  readonly #compiler: RouteCompiler;
   #publisher: Publisher;
   #synced = false;
   #failure: string | null = null;
@@ -47,6 +54,7 @@ export class Controller {
 
   constructor(parts: ControllerParts) {
     this.#parts = parts;
+    this.#compiler = parts.compiler;
     this.#publisher = parts.adopt();
   }
 
@@ -106,7 +114,7 @@ export class Controller {
 
   /** All services as the compiler has them now. */
   *compiled(): Generator<CompiledService> {
-    for (const service of this.#parts.builder.mesh.services.values()) yield compileService(service, this.compiler);
+    for (const service of this.#parts.builder.mesh.services.values()) yield compileService(service, this.#compiler);
   }
 
   /** What the kernel knows of the sources of requests otherwise than it should, one line each. */
@@ -149,7 +157,7 @@ export class Controller {
     const { mesh } = this.#parts.builder;
     const compile = (key: string): CompiledService | null => {
       const service = mesh.services.get(key);
-      const compiled = service === undefined ? null : compileService(service, this.compiler);
+      const compiled = service === undefined ? null : compileService(service, this.#compiler);
       if (compiled === null || compiled.refusals.length === 0) this.#refusals.delete(key);
       else this.#refusals.set(key, compiled.refusals);
       return compiled;

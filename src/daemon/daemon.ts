@@ -3,6 +3,7 @@ import { startAdminServer } from '../api/server.ts';
 import type { CheckResult } from '../api/types.ts';
 import { KmError } from '../base/errors.ts';
 import { Log } from '../base/log.ts';
+import { RouteCompiler } from '../compile/service.ts';
 import { Enroller } from '../enrol/enroller.ts';
 import { NamespacePrograms } from '../enrol/namespace-programs.ts';
 import { LinkListener } from '../kernel/link-events.ts';
@@ -93,7 +94,8 @@ async function run(
   });
   const now = (): number => performance.now();
   const names = new Names(now);
-  const telemetry = new Telemetry(plane, names, output.accessLog, guarded);
+  const compiler = new RouteCompiler();
+  const telemetry = new Telemetry(plane, names, compiler, output.accessLog, guarded);
   telemetry.setMonitoring(settings.monitoring);
   telemetry.setInbound(settings.inbound);
   telemetry.setAccessLog(settings.accessLog !== 'off', settings.accessLog === 'off' ? undefined : settings.accessLog);
@@ -131,6 +133,7 @@ async function run(
   const controller = new Controller({
     builder,
     names,
+    compiler,
     enroller,
     adopt: () => adopt(plane, now),
     log: log.logger('publish'),
@@ -173,6 +176,7 @@ async function run(
       enroller,
       telemetry,
       names,
+      compiler,
       mesh: builder.mesh,
       startedMs,
       sources: () => [source.status()],

@@ -132,6 +132,10 @@ export class DataPlane {
     return this.#rawMap('km_event');
   }
 
+  get requestEventMap() {
+    return this.#rawMap('km_request_event');
+  }
+
   /** The spliced connections; null when no program has such a table. */
   get flowMap(): RawMap | null {
     return this.#loaded.maps.get('km_flow') ?? null;

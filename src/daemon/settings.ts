@@ -125,7 +125,7 @@ export function addFlags(command: Command, hostname: string): Command {
         .default('auto'),
     )
     .addOption(
-      new Option('--access-log <format>', 'one line a connection on stdout')
+      new Option('--access-log <format>', 'one line a connection or HTTP request on stdout')
         .choices(['off', 'text', 'json'])
         .default('off'),
     )

@@ -1,6 +1,7 @@
 /** The kernel's counters and events, read for metrics, lists and the access log. */
 import type { MapItem } from '../api/types.ts';
-import { type KmConfig, type KmEvent, kmCounter, kmEvent } from '../kernel/gen/layout.gen.ts';
+import type { RouteCompiler } from '../compile/service.ts';
+import { type KmConfig, type KmEvent, kmCounter, kmEvent, kmRequestEvent } from '../kernel/gen/layout.gen.ts';
 import type { KernelMap } from '../kernel/map.ts';
 import { mapTypeName } from '../kernel/maptype.ts';
 import { RingBuffer } from '../kernel/ringbuf.ts';
@@ -9,8 +10,10 @@ import { systemClock } from '../probe/clock.ts';
 import { decodeEvents } from '../probe/connections.ts';
 import type { Names } from '../probe/names.ts';
 import type { RequestRow } from '../probe/request-metrics.ts';
+import { requestItem, requestLogLine } from '../probe/requests.ts';
 import { Traffic, type TrafficRow } from '../probe/traffic.ts';
 import type { DataPlane } from './data-plane.ts';
+import { RequestFeed, type RequestSource } from './request-feed.ts';
 import { sizeFlags } from './settings.ts';
 
 /** The kernel wakes nobody for an event; this is how long an access-log line waits at most. */
@@ -31,6 +34,9 @@ export class Telemetry {
   readonly #log: AccessLogOutput;
   readonly #traffic = new Traffic();
   readonly #ring: RingBuffer;
+  readonly #requestRing: RingBuffer;
+  /** HTTP requests as they end. */
+  readonly feed: RequestFeed;
   readonly #drainSafely: () => void;
   #format: AccessLogFormat = 'text';
   #timer: NodeJS.Timeout | null = null;
@@ -38,19 +44,28 @@ export class Telemetry {
   constructor(
     plane: DataPlane,
     names: Names,
+    compiler: RouteCompiler,
     log: AccessLogOutput,
     guarded: (what: string, action: () => void) => () => void,
   ) {
-    this.#drainSafely = guarded('writing the access log', () => this.drain());
+    this.#drainSafely = guarded('writing the access log', () => this.#drainConnections());
     this.#plane = plane;
     this.#names = names;
     this.#log = log;
     this.#ring = new RingBuffer(plane.eventMap);
+    this.#requestRing = new RingBuffer(plane.requestEventMap);
+    this.feed = new RequestFeed({
+      source: this.#requestSource(compiler),
+      setWanted: (wanted) => this.#configure({ requests: wanted ? 1 : 0 }),
+      log,
+      guarded,
+    });
   }
 
   setAccessLog(enable: boolean, format?: AccessLogFormat): void {
     this.#format = format ?? this.#format;
     this.#configure({ accessLog: enable ? 1 : 0 });
+    this.feed.setLog(enable);
     if (enable) this.#timer ??= setInterval(this.#drainSafely, drainEveryMs);
     else if (this.#timer !== null) {
       clearInterval(this.#timer);
@@ -74,6 +89,11 @@ export class Telemetry {
 
   /** Writes what waits, unless the reader of the log does not keep up: then the kernel's buffer fills and counts what is lost. */
   drain(): void {
+    this.#drainConnections();
+    this.feed.drain();
+  }
+
+  #drainConnections(): void {
     if (!this.#log.keepsUp()) return;
     const lines: string[] = [];
     this.#ring.drain((view, offset) => {
@@ -125,7 +145,10 @@ export class Telemetry {
     return tables
       .filter((map) => map.info.name !== 'km_config' && map.info.name !== 'km_counters')
       .map((map) => this.#item(map, map.info.name === 'km_slot' ? this.#slotsInUse() : map.count()))
-      .concat(this.#item(this.#plane.eventMap, this.#ring.fill()))
+      .concat(
+        this.#item(this.#plane.eventMap, this.#ring.fill()),
+        this.#item(this.#plane.requestEventMap, this.#requestRing.fill()),
+      )
       .sort((a, b) => (a.name < b.name ? -1 : 1));
   }
 
@@ -133,6 +156,21 @@ export class Telemetry {
     if (this.#timer !== null) clearInterval(this.#timer);
     this.#timer = null;
     this.#ring.close();
+    this.feed.close();
+    this.#requestRing.close();
+  }
+
+  #requestSource(compiler: RouteCompiler): RequestSource {
+    const what = { names: this.#names, compiler, clock: systemClock };
+    return {
+      drain: (handler, budget) => {
+        this.#requestRing.drain((view, offset) => {
+          const event = kmRequestEvent.decode(view, offset);
+          const item = requestItem(event, what);
+          handler(item, () => requestLogLine(item, event.reason, this.#format));
+        }, budget);
+      },
+    };
   }
 
   #isGone(key: { readonly source: bigint; readonly destination: bigint; readonly cluster: bigint }): boolean {

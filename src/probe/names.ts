@@ -2,6 +2,8 @@
  * What the kernel's ids mean. Names of what was removed are kept for a while, since connections outlive the pods and
  * services that they went to.
  */
+
+import { addressFamily, hostPort } from '../base/address.ts';
 import { clusterId, workloadId } from '../compile/service.ts';
 import type { Mesh, MeshDelta, Service, ServicePort, Workload } from '../model/types.ts';
 
@@ -10,6 +12,12 @@ export interface ClusterName {
   readonly port: ServicePort;
   /** Name of the subset; empty: all endpoints. */
   readonly subset: string;
+}
+
+/** The service and port behind an address that clients connect to by TCP. */
+export interface ListenerName {
+  readonly service: Service;
+  readonly port: ServicePort;
 }
 
 interface Entry<T> {
@@ -26,6 +34,8 @@ export class Names {
   readonly #byUid = new Map<string, bigint>();
   readonly #byService = new Map<string, readonly bigint[]>();
   readonly #byAddress = new Map<string, Workload>();
+  readonly #listeners = new Map<string, ListenerName>();
+  readonly #listenersOf = new Map<string, readonly string[]>();
   readonly #now: () => number;
 
   constructor(now: () => number) {
@@ -38,6 +48,12 @@ export class Names {
 
   cluster(id: bigint): ClusterName | undefined {
     return this.#clusters.get(id)?.value;
+  }
+
+  /** Of services that are there now. */
+  listenerAt(address: string, port: number): ListenerName | undefined {
+    const any = addressFamily(address) === 4 ? '0.0.0.0' : '::';
+    return this.#listeners.get(hostPort(address, port)) ?? this.#listeners.get(hostPort(any, port));
   }
 
   workloadAt(address: string): Workload | undefined {
@@ -89,6 +105,10 @@ export class Names {
       if (entry !== undefined) entry.removed = this.#now();
     }
     this.#byService.delete(key);
+    for (const at of this.#listenersOf.get(key) ?? []) {
+      if (this.#listeners.get(at)?.service.key === key) this.#listeners.delete(at);
+    }
+    this.#listenersOf.delete(key);
     if (service === undefined) return;
     const ids: bigint[] = [];
     for (const port of service.ports) {
@@ -101,5 +121,12 @@ export class Names {
       }
     }
     this.#byService.set(key, ids);
+    const served = service.ports.filter(({ protocol }) => protocol === 'TCP');
+    const listeners = served.flatMap((port) => service.addresses.map((a) => [hostPort(a, port.port), port] as const));
+    for (const [at, port] of listeners) this.#listeners.set(at, { service, port });
+    this.#listenersOf.set(
+      key,
+      listeners.map(([at]) => at),
+    );
   }
 }
