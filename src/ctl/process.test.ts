@@ -4,7 +4,11 @@ import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { fixtureRequests } from '../api/fixture-http.ts';
+import { startAdminServer } from '../api/server.ts';
+import type { ObserveLine } from '../api/types.ts';
 import { defaultPreChecks } from './prechecks.ts';
 import { type Lab, type Ran, startLab } from './testing.ts';
 
@@ -41,6 +45,35 @@ describe('kmeshctl as a process', () => {
     const version = await kmeshctl(['--version']);
     assert.equal(version.code, 0);
     assert.match(version.stdout, /^\d+\.\d+\.\d+\n$/);
+  });
+
+  test('observe -f ends when its reader goes, and the daemon learns of that', async () => {
+    const [request] = fixtureRequests;
+    assert.ok(request !== undefined);
+    const left = Promise.withResolvers<void>();
+    const server = await startAdminServer({
+      backend: {
+        ...lab.backend,
+        observe: async function* (_follow: boolean, gone: AbortSignal): AsyncGenerator<ObserveLine> {
+          gone.addEventListener('abort', () => left.resolve());
+          yield { remembered: 0 };
+          for (; !gone.aborted; await nextTurn()) yield { request };
+        },
+      },
+      host: 'localhost',
+      port: 0,
+    });
+    const own = { ...env, KMESH_ADMIN_ADDRESS: `localhost:${server.port}` };
+    const child = spawn(process.execPath, [script, 'observe', '-f'], { env: own });
+    let stderr = '';
+    child.stderr.on('data', (chunk: Buffer) => {
+      stderr += chunk.toString();
+    });
+    child.stdout.once('data', () => child.stdout.destroy());
+    const code = await new Promise((resolve) => child.on('close', resolve));
+    assert.deepEqual({ code, stderr }, { code: 0, stderr: '' });
+    await left.promise;
+    await server.stop();
   });
 
   test('a reader that goes away early is no error', async () => {

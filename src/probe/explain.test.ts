@@ -53,7 +53,7 @@ const open: ServicePort = {
   mode: 'detect',
   subsets: [],
 };
-const dotted = { ...workload('a.shop', '10.0.0.9'), enrolled: false };
+const dotted = workload('a.shop', '10.0.0.9');
 const mesh: Mesh = {
   workloads: new Map([frontend, reviews, dotted].map((w) => [w.uid, w])),
   services: new Map([[service.key, { ...service, ports: [port, plain, open] }]]),
@@ -62,7 +62,10 @@ const compiler = new RouteCompiler();
 
 function ask(url: string, rest: Partial<ExplainQuery> = {}) {
   const query = { from: 'frontend-1', namespace: 'shop', to: url, method: 'GET', headers: [], ...rest };
-  return explainRequest({ mesh, compiler, stateOf: () => 'enrolled' }, query);
+  return explainRequest(
+    { mesh, compiler, stateOf: (uid) => (uid === dotted.uid ? 'not enrolled' : 'enrolled') },
+    query,
+  );
 }
 
 test('a routed request: service, route, why, and where it may go', () => {

@@ -28,9 +28,10 @@ export function explainRequest({ mesh, compiler, stateOf }: ExplainParts, query:
   const { host, port } = urlParts(query.to);
   const source = findWorkload(mesh, query.from, query.namespace);
   const from = { namespace: source.namespace, name: source.name, mesh: stateOf(source.uid) };
-  const outside = source.enrolled
-    ? []
-    : [`${from.namespace}/${from.name} is not enrolled: nothing of this applies to it`];
+  const outside =
+    from.mesh === 'enrolled'
+      ? []
+      : [`${from.namespace}/${from.name} is ${from.mesh}: the routes of HTTP ports are for enrolled pods alone`];
   const found = findListener(mesh, host, port, source.namespace);
   if (found === null) {
     const reason = `no service has port ${port} (TCP) at ${host}: the connection goes as without the mesh`;
