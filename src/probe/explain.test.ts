@@ -28,7 +28,7 @@ const routes = [
   }),
   route('rest', 7, {
     matches: [{ path: { kind: 'prefix', value: '/' } }],
-    action: { kind: 'forward', clusters: [to('v2', 1), to('gone', 3)], headers: none, connectRetries: 0 },
+    action: { kind: 'forward', clusters: [to('v2', 1), to('gone', 3)], headers: none, connectRetries: 2 },
   }),
 ];
 const port: ServicePort = {

@@ -13,6 +13,7 @@ import {
 } from '../compile/service.ts';
 import type { KmClusterStats, KmEndpointStats } from '../kernel/gen/layout.gen.ts';
 import type { ClusterPolicy, ClusterRef, HttpAction } from '../model/http.ts';
+import { defaultConnectRetries } from '../model/route-objects.ts';
 import { clusterName, type Mesh, type Service, type ServicePort, type Subset } from '../model/types.ts';
 import { byName, place } from './items.ts';
 
@@ -53,7 +54,9 @@ function actionText(action: HttpAction, route: string): string[] {
   };
   try {
     const record = actionRecord(action, idOf, route);
-    return actionLines(record, (id) => names.get(id) ?? String(id));
+    // What every route has without being told says nothing.
+    const usual = record.kind === 'forward' && record.retries === defaultConnectRetries;
+    return actionLines(usual ? { ...record, retries: 0 } : record, (id) => names.get(id) ?? String(id));
   } catch (error) {
     if (error instanceof KmError) return [`refused: ${error.message}`];
     throw error;

@@ -95,6 +95,11 @@ describe('HTTP: what is told of requests', { timeout: 180_000 * patience }, () =
     const wanted = { '200 -': 2, '503 UH': 1, '410 -': 1, '418 FI': 1, '404 NR': 1 };
     const total = await samples('istio_requests_total');
     assert.deepEqual(Object.fromEntries(total), wanted);
+    for (const line of await mesh.metric('istio_requests_total')) {
+      assert.match(line, /destination_service="shop\.shop\.svc\.cluster\.local"/);
+      const who = line.includes('response_code="200"') ? '(red|green)' : 'unknown';
+      assert.match(line, new RegExp(`destination_workload="${who}"`));
+    }
     assert.deepEqual(Object.fromEntries(await samples('istio_request_duration_milliseconds_count')), wanted);
     const buckets = await samples('istio_request_duration_milliseconds_bucket');
     // None of them took a minute, and those of servers were no faster than they can be.
