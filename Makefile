@@ -71,6 +71,7 @@ test-scenarios: build ## namespaces, real clients, real daemon (root)
 	$(Q)$(NODE) tools/run-tests.ts scenarios
 
 test-kernels: build ## the layer 4 scenarios on Debian's 5.10, 6.1, 6.12 and 6.18 in QEMU (downloads ~600 MB once)
+	$(Q)$(NODE) test/lab/native.ts
 	$(Q)test/kernels/run.sh $(KERNELS)
 
 bench: build ## measure: ratios beside direct and iptables DNAT, scale, memory

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
 /*
- * Layer 7 in the client's socket: every message of a connection to an HTTP service passes here before TCP sees
- * it. A request's head is read, its route, cluster and endpoint are chosen, and the flow is told; the packets
- * (splice.bpf.c) do the rest. docs/adr/013-splice.md has the whole of it.
+ * Layer 7 in the client's socket: every message of a connection to an HTTP service passes here before TCP
+ * sees it. A request's head is read, its route, cluster and endpoint are chosen, and the flow is told; the
+ * packets (splice.bpf.c) do the rest. docs/adr/013-splice.md has the whole of it.
  */
 #include "km_kernel.h"
 #include "km_decide.h"
@@ -10,7 +10,7 @@
 #include "km_exchange.h"
 #include "km_http_head.h"
 #include "km_msg_copy.h"
-#include "km_reply.h"
+#include "km_reply_action.h"
 #include "km_scratch.h"
 #include "km_wire.h"
 #include <linux/in.h>
@@ -43,7 +43,7 @@ struct {
 		return otherwise;                                                                            \
 	f = bpf_map_lookup_elem(&km_flow, &message->key);                                                    \
 	if (!f)                                                                                              \
-		return otherwise
+	return otherwise
 
 /* Not inlined: the compiler would merge the two families' reads into arithmetic on the context pointer. */
 static __noinline int km_msg_key4(struct sk_msg_md *m, struct km_flow_key *key)
@@ -182,7 +182,8 @@ static __always_inline __u32 km_find_half(struct km_flow *f, __u64 endpoint)
 			return i;
 		if (half->state == KM_HALF_FREE) {
 			free = i;
-		} else if (i != f->current && half->state == KM_HALF_OPEN && f->requests - half->used >= age) {
+		} else if (i != f->current && half->state == KM_HALF_OPEN &&
+			   f->requests - half->used >= age) {
 			oldest = i;
 			age = f->requests - half->used;
 		}
@@ -222,8 +223,8 @@ __noinline int km_choose_half(__u32 slot)
 		return KM_NO_HALF;
 	}
 	/*
-	 * The request before is not done with (its answer came early, or this one is pipelined): to go elsewhere
-	 * would have to wait for it.
+	 * The request before is not done with (its answer came early, or this one is pipelined): to go
+	 * elsewhere would have to wait for it.
 	 */
 	if (message->busy && f->current < KM_HALVES) {
 		half = &f->half[f->current & (KM_HALVES - 1)];
@@ -307,7 +308,8 @@ __noinline int km_push_kick(struct sk_msg_md *m, __u32 bytes)
 	return 0;
 }
 
-/* The request cannot be sent; the decision says what to answer. (A call from there would be one frame too many.) */
+/* The request cannot be sent; the decision says what to answer. (A call from there would be one frame too
+ * many.) */
 #define KM_UNDECIDED -1
 
 /* Sends a request on its way to half `index`. */

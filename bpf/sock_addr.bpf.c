@@ -18,7 +18,7 @@ char _license[] SEC("license") = "Dual BSD/GPL";
 #define KM_DENY	 0
 
 enum km_verdict {
-	KM_VERDICT_PASS, /* not served by the mesh */
+	KM_VERDICT_PASS,   /* not served by the mesh */
 	KM_VERDICT_SPLICE, /* decided for each request: the address stays */
 	KM_VERDICT_REWRITE,
 	KM_VERDICT_REFUSE,

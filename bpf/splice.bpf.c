@@ -2,7 +2,8 @@
 /*
  * Layer 7 on the wire: packets of spliced connections, rewritten between a client's one connection and the
  * several to endpoints. Attached to the host side of an enrolled pod's veth (from_pod, to_pod), where the pod
- * cannot remove it, or to the devices of a namespace whose other end is not on this machine (from_host, to_host).
+ * cannot remove it, or to the devices of a namespace whose other end is not on this machine (from_host,
+ * to_host).
  */
 #include "km_from_client.h"
 #include "km_to_client.h"

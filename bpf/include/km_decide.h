@@ -70,7 +70,8 @@ __noinline int km_decide_action(__u32 slot, __u32 handle)
 	d->has_route = 1;
 	unit = scratch->result.action;
 	d->action = unit;
-	/* struct km_action: kind, retries, status, abort_share; abort_status, split_count, split_total; splits, edits. */
+	/* struct km_action: kind, retries, status, abort_share; abort_status, split_count, split_total;
+	 * splits, edits. */
 	first = km_route_unit(&blob, unit);
 	second = km_route_unit(&blob, unit + 1);
 	third = km_route_unit(&blob, unit + 2);
@@ -97,8 +98,8 @@ __noinline int km_decide_action(__u32 slot, __u32 handle)
 	return 0;
 }
 
-/* Decides the request in a scratch slot, whose flow asked for `listening`. The result is in the slot's decision.
- * Inlined: eight frames of calls are too deep. */
+/* Decides the request in a scratch slot, whose flow asked for `listening`. The result is in the slot's
+ * decision. Inlined: eight frames of calls are too deep. */
 static __always_inline int km_decide_request(__u32 slot)
 {
 	struct km_route_scratch *scratch = km_route_slot(slot);

@@ -57,7 +57,8 @@ static __always_inline void km_exchange_moved(struct km_flow *f, __u64 endpoint)
 	f->next.destination = record ? record->workload : 0;
 }
 
-/* Indices of Istio's bounds: 0.5, 1, 5, 10, 25, 50, 100, 250, 500 ms, 1, 2.5, 5, 10, 30, 60 s, 5, 10, 30 min, 1 h. */
+/* Indices of Istio's bounds: 0.5, 1, 5, 10, 25, 50, 100, 250, 500 ms, 1, 2.5, 5, 10, 30, 60 s, 5, 10, 30 min,
+ * 1 h. */
 static __always_inline __u32 km_duration_bucket(__u64 us)
 {
 	if (us <= 10000)
@@ -73,8 +74,8 @@ static __always_inline __u32 km_duration_bucket(__u64 us)
 	return us <= 1800000000ULL ? 17 : us <= 3600000000ULL ? 18 : 19;
 }
 
-static __noinline int km_exchange_count(struct km_flow *f, const struct km_flow_key *key, struct km_exchange *e,
-					__u64 response_bytes)
+static __noinline int km_exchange_count(struct km_flow *f, const struct km_flow_key *key,
+					struct km_exchange *e, __u64 response_bytes)
 {
 	struct km_config *config = km_switches();
 	struct km_requests_key name = {};
@@ -154,7 +155,8 @@ static __noinline int km_exchange_count(struct km_flow *f, const struct km_flow_
 	return 0;
 }
 
-/* The client has all of the answers that it asked for: `seen` is the pseudo number up to which it has received. */
+/* The client has all of the answers that it asked for: `seen` is the pseudo number up to which it has
+ * received. */
 static __always_inline bool km_owes_nothing(const struct km_flow *f, __u32 seen)
 {
 	const struct km_half *half;
@@ -166,8 +168,8 @@ static __always_inline bool km_owes_nothing(const struct km_flow *f, __u32 seen)
 }
 
 /* The answer is complete, or will never be (`reason`). */
-static __always_inline void km_exchange_end(struct km_flow *f, const struct km_flow_key *key, __u64 response_bytes,
-					    __u16 status, __u8 reason)
+static __always_inline void km_exchange_end(struct km_flow *f, const struct km_flow_key *key,
+					    __u64 response_bytes, __u16 status, __u8 reason)
 {
 	struct km_endpoint_stats *stats;
 	__u64 endpoint = f->now.endpoint;
@@ -186,8 +188,8 @@ static __always_inline void km_exchange_end(struct km_flow *f, const struct km_f
 }
 
 /* A request that was answered here. */
-static __always_inline void km_exchange_refused(struct km_flow *f, const struct km_flow_key *key, __u16 status,
-						__u8 reason)
+static __always_inline void km_exchange_refused(struct km_flow *f, const struct km_flow_key *key,
+						__u16 status, __u8 reason)
 {
 	f->next.status = status;
 	f->next.reason = reason;

@@ -8,10 +8,10 @@
  * half took over:
  *     seq - seq_shift = what the half counts of the client     ack + ack_shift = what it counts of itself
  *
- * Who writes: sockops makes and ends a flow; sk_msg, under the client's socket lock, writes what a request asks
- * for (kick_*, boundary, req_end, next, a chosen half); the packets that come from the client write base,
- * current and the shifts; the packets from endpoints write rcv_nxt, window and the answer's state. What one
- * reads of the other is in order, because a packet only comes after what it answers.
+ * Who writes: sockops makes and ends a flow; sk_msg, under the client's socket lock, writes what a request
+ * asks for (kick_*, boundary, req_end, next, a chosen half); the packets that come from the client write
+ * base, current and the shifts; the packets from endpoints write rcv_nxt, window and the answer's state. What
+ * one reads of the other is in order, because a packet only comes after what it answers.
  */
 #ifndef KM_FLOW_H
 #define KM_FLOW_H
@@ -20,13 +20,13 @@
 #include "km_http.h"
 #include <bpf/bpf_helpers.h>
 
-#define KM_HALVES	  8 /* endpoints that a client connection is open to at once */
-#define KM_NO_HALF	  0xff
-#define KM_WINDOW_SCALE	  5    /* of the windows that a client is shown: up to 2 MiB */
-#define KM_MAX_GATE	  8960 /* bytes of a kick: one segment of a jumbo frame */
-#define KM_MIN_GATE	  512
-#define KM_NS_PER_MS	  1000000ULL
-#define KM_FLOW_GRACE_NS  60000000000ULL
+#define KM_HALVES	 8 /* endpoints that a client connection is open to at once */
+#define KM_NO_HALF	 0xff
+#define KM_WINDOW_SCALE	 5    /* of the windows that a client is shown: up to 2 MiB */
+#define KM_MAX_GATE	 8960 /* bytes of a kick: one segment of a jumbo frame */
+#define KM_MIN_GATE	 512
+#define KM_NS_PER_MS	 1000000ULL
+#define KM_FLOW_GRACE_NS 60000000000ULL
 
 #define km_before(a, b) ((__s32)((a) - (b)) < 0)
 #define km_after(a, b)	((__s32)((a) - (b)) > 0)
@@ -75,17 +75,17 @@ struct km_half {
 };
 
 enum km_flow_flags {
-	KM_FLOW_SHAKEN = 1,    /* the client's SYN was answered */
-	KM_FLOW_KICK = 2,      /* a kick is on its way: [kick_seq, kick_end) */
-	KM_FLOW_SWITCH = 4,    /* from `boundary` on the half is `target` */
-	KM_FLOW_ECHO = 8,      /* [echo_seq, echo_end) is a local reply: turned back to the client */
-	KM_FLOW_CLOSE = 16,    /* after it the connection ends: what the client sends is dropped */
-	KM_FLOW_OPAQUE = 32,   /* pinned: not HTTP any more, or never was */
-	KM_FLOW_CHUNKED = 64,  /* the request's body ends where km_chunks says */
+	KM_FLOW_SHAKEN = 1,	/* the client's SYN was answered */
+	KM_FLOW_KICK = 2,	/* a kick is on its way: [kick_seq, kick_end) */
+	KM_FLOW_SWITCH = 4,	/* from `boundary` on the half is `target` */
+	KM_FLOW_ECHO = 8,	/* [echo_seq, echo_end) is a local reply: turned back to the client */
+	KM_FLOW_CLOSE = 16,	/* after it the connection ends: what the client sends is dropped */
+	KM_FLOW_OPAQUE = 32,	/* pinned: not HTTP any more, or never was */
+	KM_FLOW_CHUNKED = 64,	/* the request's body ends where km_chunks says */
 	KM_FLOW_NO_SCALE = 128, /* the client scales no windows */
 	KM_FLOW_NO_SACK = 256,
-	KM_FLOW_CLOSED = 512,  /* the client's socket is closed */
-	KM_FLOW_DONE = 1024,   /* nothing is left to carry */
+	KM_FLOW_CLOSED = 512,	 /* the client's socket is closed */
+	KM_FLOW_DONE = 1024,	 /* nothing is left to carry */
 	KM_FLOW_FIN_SENT = 2048, /* a local reply's FIN was sent to the client */
 	KM_FLOW_CLIENT_FIN = 4096,
 	KM_FLOW_DETACH = 8192,	 /* no decision is due any more: leave the sockhash */
@@ -105,7 +105,7 @@ struct km_exchange {
 	__u32 virtual_host;
 	__u16 status;
 	__u8 reason;
-	__u8 open;	/* the answer is not complete */
+	__u8 open; /* the answer is not complete */
 	__u8 has_route;
 	__u8 flags; /* enum km_http_flags of the request */
 	__u8 host_length;
@@ -119,13 +119,13 @@ struct km_exchange {
 };
 
 struct km_flow {
-	__u32 flags;	 /* enum km_flow_flags */
-	__u8 current;	 /* half that carries the client's bytes; KM_NO_HALF: none */
-	__u8 target;	 /* half of the kick or the switch */
+	__u32 flags;  /* enum km_flow_flags */
+	__u8 current; /* half that carries the client's bytes; KM_NO_HALF: none */
+	__u8 target;  /* half of the kick or the switch */
 	__u8 client_scale;
-	__u8 mode; /* enum km_listener_mode */
-	__u16 gate;	 /* the client's segment size: window between requests, length of a kick */
-	__u16 mss;	 /* that the client announced */
+	__u8 mode;	      /* enum km_listener_mode */
+	__u16 gate;	      /* the client's segment size: window between requests, length of a kick */
+	__u16 mss;	      /* that the client announced */
 	__be16 client_window; /* as in its last packet */
 	__u16 wire_first;
 	__u16 wire_count;
@@ -155,11 +155,12 @@ struct km_flow {
 
 enum km_wire_state {
 	KM_WIRE_LIVE = 0,
-	KM_WIRE_CLOSING = 1,	 /* we sent a FIN first: acknowledge the endpoint's */
-	KM_WIRE_CLOSED = 2, /* we answered its FIN with ours: repeat that */
+	KM_WIRE_CLOSING = 1, /* we sent a FIN first: acknowledge the endpoint's */
+	KM_WIRE_CLOSED = 2,  /* we answered its FIN with ours: repeat that */
 };
 
-/* The connection behind the port that an endpoint sees. Outlives the flow until the endpoint has closed too. */
+/* The connection behind the port that an endpoint sees. Outlives the flow until the endpoint has closed too.
+ */
 struct km_wire {
 	struct km_flow_key flow;
 	__u8 half;

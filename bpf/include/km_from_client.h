@@ -5,8 +5,8 @@
 
 #include "km_splice.h"
 
-/* SYN-ACK in the service's name. The window is one segment: a kick fills it. No timestamps, no Fast Open cookie,
- * no MPTCP. */
+/* SYN-ACK in the service's name. The window is one segment: a kick fills it. No timestamps, no Fast Open
+ * cookie, no MPTCP. */
 __noinline int km_shake(struct __sk_buff *skb)
 {
 	__u32 gate;
@@ -296,7 +296,8 @@ static __always_inline int km_from_client(struct __sk_buff *skb, bool outside)
 		if (w->p.payload && km_after(end, f->kick_seq)) {
 			if (!km_before(w->p.seq, f->kick_seq))
 				return km_kick_part(skb, w, f);
-			/* The end of the request before and the kick in one packet: let TCP send them apart. */
+			/* The end of the request before and the kick in one packet: let TCP send them apart.
+			 */
 			km_count(KM_COUNTER_BEHIND_KICK);
 			if (f->current == KM_NO_HALF)
 				return KM_WAY_DROP;
@@ -306,7 +307,8 @@ static __always_inline int km_from_client(struct __sk_buff *skb, bool outside)
 					    km_shown_window(f, f->kick_seq - ack));
 		}
 		if (f->kick_got == f->kick_end && f->current != KM_NO_HALF && !w->p.payload &&
-		    f->half[f->target & (KM_HALVES - 1)].state == KM_HALF_OPEN && km_owes_nothing(f, w->p.ack))
+		    f->half[f->target & (KM_HALVES - 1)].state == KM_HALF_OPEN &&
+		    km_owes_nothing(f, w->p.ack))
 			return km_kicked(skb);
 	} else if (flags & KM_FLOW_SWITCH && !km_before(w->p.seq, f->boundary) && w->p.payload) {
 		__u32 before = f->current;
@@ -324,7 +326,8 @@ static __always_inline int km_from_client(struct __sk_buff *skb, bool outside)
 	if (f->current == KM_NO_HALF)
 		return km_unbound(skb);
 	if (w->p.payload) {
-		if (!km_after(end, f->base)) /* a kick or an older request again: its acknowledgement was lost */
+		if (!km_after(end,
+			      f->base)) /* a kick or an older request again: its acknowledgement was lost */
 			return km_to_client(skb, w, w->p.ack, f->base, KM_TCP_ACK,
 					    km_shown_window(f, f->half[f->current & (KM_HALVES - 1)].window));
 		if (!(flags & (KM_FLOW_OPAQUE | KM_FLOW_CHUNKED)) && km_after(end, f->req_end))
@@ -333,6 +336,9 @@ static __always_inline int km_from_client(struct __sk_buff *skb, bool outside)
 	half = &f->half[f->current & (KM_HALVES - 1)];
 	seq = w->p.seq - half->seq_shift;
 	ack = w->p.ack + half->ack_shift;
+	/* An acknowledgement may stand behind bytes that were lost before they came here, and go elsewhere. */
+	if (!w->p.payload && !(w->p.flags & KM_TCP_FIN) && km_after(seq, half->snd_nxt))
+		seq = half->snd_nxt;
 	if (w->p.header > sizeof(struct tcphdr) && km_shift_sack(skb, half->ack_shift))
 		return km_failed();
 	km_segment_to_half(&w->to, &w->key, half, seq, ack, w->p.flags, w->p.window);

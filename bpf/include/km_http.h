@@ -69,6 +69,10 @@ struct km_http_parser {
 };
 
 /* STUBTYPES */
-struct km_response { __u64 a[4]; };
-struct km_chunks { __u64 a[2]; };
+struct km_response {
+	__u64 a[4];
+};
+struct km_chunks {
+	__u64 a[2];
+};
 #endif

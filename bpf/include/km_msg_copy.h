@@ -134,12 +134,24 @@ __noinline int km_msg_write_apart(struct sk_msg_md *m, __u32 slot, __u32 first, 
 	return km_msg_write(m, slot, first, bytes - first);
 }
 
+/* A new element for the `bytes` that are to take the place of the message, which is old_bytes long: from 6.13
+ * on pop_data may take all that is behind it, and nothing is copied. Negative when it may not; there is then
+ * room for bytes - old_bytes before the old element. */
+static __always_inline int km_msg_renew(struct sk_msg_md *m, __u32 old_bytes, __u32 bytes)
+{
+	if (bpf_msg_push_data(m, 0, bytes, 0))
+		return -1;
+	if (bpf_msg_pop_data(m, bytes, old_bytes, 0))
+		return bpf_msg_pop_data(m, 0, old_bytes, 0);
+	return 0;
+}
+
 /*
- * Makes the message's first old_bytes (which km_msg_read() has made one element) become scratch->out.
- * Negative: the message is not what it was and must be dropped.
+ * Makes the message's first old_bytes (which km_msg_read() has made one element) become the text that was
+ * made. Negative: the message is not what it was and must be dropped.
  *
- * Room is made and taken at the very beginning: there an element need not be split (whose offset comes out
- * wrong below 6.13), and pop_data never reaches the message's end (which it refuses below 6.13).
+ * Room is made and taken at the very beginning: there no element need be split, whose offset would come out
+ * wrong below 6.13.
  */
 __noinline int km_msg_replace_head(struct sk_msg_md *m, __u32 slot, __u32 old_bytes)
 {
@@ -153,10 +165,17 @@ __noinline int km_msg_replace_head(struct sk_msg_md *m, __u32 slot, __u32 old_by
 		return -1;
 	if (bytes < old_bytes && bpf_msg_pop_data(m, 0, old_bytes - bytes, 0))
 		return -1;
-	if (bytes > old_bytes && bpf_msg_push_data(m, 0, bytes - old_bytes, 0))
-		return -1;
-	/* One element is one packet. It takes memory for the whole of the old element, which may be up to 32
-	 * KiB: without that, two packets are better than none. */
+	if (bytes > old_bytes) {
+		/* A body in the head's element should stay with it: one element is one packet. */
+		if (m->size == old_bytes) {
+			if (km_msg_renew(m, old_bytes, bytes))
+				return -1;
+		} else if (bpf_msg_push_data(m, 0, bytes - old_bytes, 0)) {
+			return -1;
+		}
+	}
+	/* That takes memory for the whole of the old element, which may be up to 32 KiB: without it, two
+	 * packets are better than none. */
 	if (!km_msg_write(m, slot, 0, bytes))
 		return 0;
 	if (bytes <= old_bytes)

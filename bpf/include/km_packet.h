@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
  * TCP packets at TC: reading their headers, giving them others, and making short ones of them. Checksums are
- * changed by differences, because a program cannot know whether the packet's is complete or left to the device
- * (CHECKSUM_PARTIAL); bpf_l4_csum_replace handles both. What is cut off must sum to zero or be summed.
+ * changed by differences, because a program cannot know whether the packet's is complete or left to the
+ * device (CHECKSUM_PARTIAL); bpf_l4_csum_replace handles both. What is cut off must sum to zero or be summed.
  */
 #ifndef KM_PACKET_H
 #define KM_PACKET_H
@@ -79,9 +79,9 @@ struct km_header {
 };
 
 /*
- * What a hook works on: the packet as it is, what it becomes, and whose it is. Per CPU, because TC programs of
- * one CPU do not interrupt each other, and because global functions, which the verifier checks once instead of
- * at each call, take no pointers on 5.10.
+ * What a hook works on: the packet as it is, what it becomes, and whose it is. Per CPU, because TC programs
+ * of one CPU do not interrupt each other, and because global functions, which the verifier checks once
+ * instead of at each call, take no pointers on 5.10.
  */
 struct km_work {
 	struct km_packet p;
@@ -90,8 +90,8 @@ struct km_work {
 	struct km_flow_key key; /* of the flow */
 	struct km_flow_key wire;
 	__u32 from_client;
-	__u32 outside;	   /* the client is behind the device */
-	__u8 options[128]; /* TCP options, followed by zeros */
+	__u32 outside;		 /* the client is behind the device */
+	__u8 options[128];	 /* TCP options, followed by zeros */
 	struct km_header before; /* km_make() */
 	struct km_header after;
 };
@@ -152,8 +152,8 @@ static __always_inline __u64 km_unsum_addr(__u64 sum, const __be32 addr[KM_ADDR_
 	return sum + (__u32)~addr[3];
 }
 
-/* Reads a TCP packet over Ethernet; false for anything else, for fragments, and behind IP options or extension
- * headers, which a local TCP does not send. */
+/* Reads a TCP packet over Ethernet; false for anything else, for fragments, and behind IP options or
+ * extension headers, which a local TCP does not send. */
 static __always_inline bool km_packet_read(struct __sk_buff *skb, struct km_packet *p)
 {
 	void *data = (void *)(long)skb->data;
@@ -293,7 +293,8 @@ __noinline int km_shift_sack(struct __sk_buff *skb, __u32 shift)
 		new = bpf_htonl(bpf_ntohl(old) + shift);
 		a = old;
 		b = new;
-		/* An edge may stand at an odd offset: there its bytes count the other way round (RFC 1071). */
+		/* An edge may stand at an odd offset: there its bytes count the other way round (RFC 1071).
+		 */
 		if ((place - tcp) & 1) {
 			a = (old & 0x00ff00ff) << 8 | (old >> 8 & 0x00ff00ff);
 			b = (new & 0x00ff00ff) << 8 | (new >> 8 & 0x00ff00ff);
@@ -311,12 +312,13 @@ static __always_inline int km_store_addresses(struct __sk_buff *skb, const struc
 {
 	if (p->ip6)
 		return bpf_skb_store_bytes(skb, ETH_HLEN + offsetof(struct ipv6hdr, saddr), to->from, 32, 0);
-	if (bpf_l3_csum_replace(skb, ETH_HLEN + offsetof(struct iphdr, check), 0,
-				km_fold32(km_sum_addr(km_sum_addr(km_unsum_addr(km_unsum_addr(0, p->from, false),
-										p->to, false),
-								  to->from, false),
-						      to->to, false)),
-				0))
+	if (bpf_l3_csum_replace(
+		    skb, ETH_HLEN + offsetof(struct iphdr, check), 0,
+		    km_fold32(km_sum_addr(
+			    km_sum_addr(km_unsum_addr(km_unsum_addr(0, p->from, false), p->to, false),
+					to->from, false),
+			    to->to, false)),
+		    0))
 		return -1;
 	{
 		__be32 pair[2] = {to->from[3], to->to[3]};
@@ -407,8 +409,8 @@ static __always_inline void km_syn_options(__u8 options[KM_SYN_OPTIONS], const s
 
 /*
  * Makes a packet without payload of this one: a SYN, an ACK, a RST. Its payload, if it had one, must sum to
- * zero unless the packet's checksum is left to the device. Updates p to what the packet is now, so that it can
- * be made into something else again.
+ * zero unless the packet's checksum is left to the device. Updates p to what the packet is now, so that it
+ * can be made into something else again.
  */
 __noinline int km_make(struct __sk_buff *skb)
 {
@@ -493,7 +495,8 @@ __noinline int km_make(struct __sk_buff *skb)
 		return -1;
 	if (bpf_l4_csum_replace(skb, tcp + offsetof(struct tcphdr, check), 0, km_fold32(words), 0))
 		return -1;
-	if (bpf_l4_csum_replace(skb, tcp + offsetof(struct tcphdr, check), 0, km_fold32(pseudo), BPF_F_PSEUDO_HDR))
+	if (bpf_l4_csum_replace(skb, tcp + offsetof(struct tcphdr, check), 0, km_fold32(pseudo),
+				BPF_F_PSEUDO_HDR))
 		return -1;
 	km_addr_copy(p->from, to->from);
 	km_addr_copy(p->to, to->to);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * What the two directions of a splice have in common: segments to the client and to halves, local replies, the
- * switch from one half to another, and the end of a flow.
+ * What the two directions of a splice have in common: segments to the client and to halves, local replies,
+ * the switch from one half to another, and the end of a flow.
  *
  * A hook handles a packet and says where what has become of it goes. On the host side of a pod's veth the
  * client is behind the device and the network in front of it; on a device of the client's own namespace it is
@@ -32,8 +32,8 @@ static __always_inline __u16 km_shown_window(const struct km_flow *f, __u32 byte
 	return bytes > 65535 ? 65535 : bytes;
 }
 
-static __always_inline void km_segment_to_client(struct km_segment *to, const struct km_flow_key *key, __u32 seq,
-						 __u32 ack, __u8 flags, __u16 window)
+static __always_inline void km_segment_to_client(struct km_segment *to, const struct km_flow_key *key,
+						 __u32 seq, __u32 ack, __u8 flags, __u16 window)
 {
 	km_addr_copy(to->from, key->server);
 	km_addr_copy(to->to, key->client);
@@ -67,7 +67,6 @@ static __always_inline int km_failed(void)
 	return KM_WAY_DROP;
 }
 
-
 /* Sends what the packet is now towards the network, as a copy, and keeps the packet. */
 static __always_inline void km_clone_to_network(struct __sk_buff *skb, const struct km_work *w)
 {
@@ -89,19 +88,19 @@ static __always_inline void km_clone_to_network(struct __sk_buff *skb, const str
 		return otherwise;                                                                            \
 	f = bpf_map_lookup_elem(&km_flow, &w->key);                                                          \
 	if (!f)                                                                                              \
-		return otherwise
+	return otherwise
 
 /* Makes the packet a segment to a half. */
 static __always_inline int km_to_half(struct __sk_buff *skb, struct km_work *w, const struct km_flow *f,
-				      const struct km_half *half, __u32 seq,
-				      __u32 ack, __u8 flags)
+				      const struct km_half *half, __u32 seq, __u32 ack, __u8 flags)
 {
 
 	km_segment_to_half(&w->to, &w->key, half, seq, ack, flags, bpf_ntohs(f->client_window));
 	return km_make(skb) ? km_failed() : KM_WAY_NETWORK;
 }
 
-static __always_inline int km_to_client(struct __sk_buff *skb, struct km_work *w, __u32 seq, __u32 ack, __u8 flags, __u16 window)
+static __always_inline int km_to_client(struct __sk_buff *skb, struct km_work *w, __u32 seq, __u32 ack,
+					__u8 flags, __u16 window)
 {
 
 	km_segment_to_client(&w->to, &w->key, seq, ack, flags, window);
@@ -109,7 +108,8 @@ static __always_inline int km_to_client(struct __sk_buff *skb, struct km_work *w
 }
 
 /* The SYN of a chosen half. */
-static __always_inline int km_send_syn(struct __sk_buff *skb, struct km_work *w, struct km_flow *f, struct km_half *half)
+static __always_inline int km_send_syn(struct __sk_buff *skb, struct km_work *w, struct km_flow *f,
+				       struct km_half *half)
 {
 
 	km_segment_to_half(&w->to, &w->key, half, half->snd_nxt, 0, KM_TCP_SYN, 65535);
@@ -121,8 +121,8 @@ static __always_inline int km_send_syn(struct __sk_buff *skb, struct km_work *w,
 }
 
 /*
- * From client number `base` on, bytes belong to half `index`; `seen` is the pseudo number of its first byte to
- * the client.
+ * From client number `base` on, bytes belong to half `index`; `seen` is the pseudo number of its first byte
+ * to the client.
  */
 static __always_inline void km_take_over(struct km_flow *f, __u32 index, __u32 base, __u32 seen)
 {
@@ -142,8 +142,8 @@ static __always_inline void km_take_over(struct km_flow *f, __u32 index, __u32 b
 #define KM_END_ALL   2
 
 /*
- * Ends every half but the current one: with FIN where it is open and the client closed in order, else with RST.
- * The packet becomes each of these segments in turn and is spent.
+ * Ends every half but the current one: with FIN where it is open and the client closed in order, else with
+ * RST. The packet becomes each of these segments in turn and is spent.
  */
 __noinline int km_end_halves(struct __sk_buff *skb, __u32 how)
 {
@@ -189,8 +189,8 @@ static __always_inline bool km_parks(const struct km_flow *f)
 
 /* Local reply of a request that no endpoint could be reached for; its length is a multiple of four. */
 #define KM_REFUSAL                                                                                           \
-	"HTTP/1.1 503 Service Unavailable\r\nserver:  kmesh\r\ncontent-type: text/plain\r\n"                   \
-	"content-length: 91\r\nconnection: close\r\n\r\n"                                                     \
+	"HTTP/1.1 503 Service Unavailable\r\nserver:  kmesh\r\ncontent-type: text/plain\r\n"                 \
+	"content-length: 91\r\nconnection: close\r\n\r\n"                                                    \
 	"upstream connect error or disconnect/reset before headers. reset reason: connection failure"
 static const char km_refusal[] = KM_REFUSAL;
 #define KM_REFUSAL_BYTES (sizeof(KM_REFUSAL) - 1)
@@ -211,7 +211,8 @@ __noinline int km_refuse_request(struct __sk_buff *skb)
 	f->base = f->kick_end;
 	f->current = KM_NO_HALF;
 	f->fin_seq = f->echo_ack + KM_REFUSAL_BYTES;
-	km_segment_to_client(&w->to, &w->key, f->echo_ack, f->base, KM_TCP_ACK | KM_TCP_PSH | KM_TCP_FIN, KM_REAL_WINDOW);
+	km_segment_to_client(&w->to, &w->key, f->echo_ack, f->base, KM_TCP_ACK | KM_TCP_PSH | KM_TCP_FIN,
+			     KM_REAL_WINDOW);
 	if (km_make(skb))
 		return km_failed();
 	tcp = w->p.tcp;
@@ -229,9 +230,10 @@ __noinline int km_refuse_request(struct __sk_buff *skb)
 				(__u32)length + (__u16)~bpf_htons(sizeof(struct tcphdr)), BPF_F_PSEUDO_HDR))
 		return km_failed();
 	if (w->p.ip6)
-		return bpf_skb_store_bytes(skb, ETH_HLEN + offsetof(struct ipv6hdr, payload_len), &length, 2, 0) ?
-			       km_failed() :
-			       KM_WAY_CLIENT;
+		return bpf_skb_store_bytes(skb, ETH_HLEN + offsetof(struct ipv6hdr, payload_len), &length, 2,
+					   0)
+			       ? km_failed()
+			       : KM_WAY_CLIENT;
 	{
 		__be16 total = bpf_htons(sizeof(struct iphdr) + sizeof(struct tcphdr) + KM_REFUSAL_BYTES);
 		__be16 before = bpf_htons(sizeof(struct iphdr) + sizeof(struct tcphdr));
@@ -244,8 +246,8 @@ __noinline int km_refuse_request(struct __sk_buff *skb)
 }
 
 /*
- * The half that a kick waits for could not be opened: another endpoint of its cluster gets a SYN, or the client
- * a 503.
+ * The half that a kick waits for could not be opened: another endpoint of its cluster gets a SYN, or the
+ * client a 503.
  */
 __noinline int km_connect_failed(struct __sk_buff *skb, __u32 index)
 {

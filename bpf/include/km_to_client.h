@@ -76,8 +76,8 @@ __noinline int km_connecting(struct __sk_buff *skb, __u32 index)
 		return km_connect_failed(skb, index);
 	}
 	if (w->p.flags & KM_TCP_ACK && w->p.ack != half->snd_nxt + 1) {
-		/* It knows the tuple from a connection before (TIME_WAIT, or half open): reset that, and use a number
-		 * that is new to it. The client's retransmission of the kick is the next try. */
+		/* It knows the tuple from a connection before (TIME_WAIT, or half open): reset that, and use
+		 * a number that is new to it. The client's retransmission of the kick is the next try. */
 		__u32 seq = w->p.ack;
 		int way;
 
@@ -233,7 +233,8 @@ static __always_inline int km_from_endpoint(struct __sk_buff *skb, bool outside)
 		km_exchange_end(f, &w->key, half->rcv_nxt - f->now.rcv_start, 200, KM_REASON_NONE);
 	seq = w->p.seq - half->ack_shift;
 	ack = w->p.ack + half->seq_shift;
-	/* Between requests the window is the gate; a kick that is on its way may not be followed by anything. */
+	/* Between requests the window is the gate; a kick that is on its way may not be followed by anything.
+	 */
 	window = half->window;
 	if (f->flags & KM_FLOW_KICK) {
 		__u32 room = (km_before(ack, f->kick_seq) ? f->kick_seq : f->kick_end) - ack;

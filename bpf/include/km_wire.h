@@ -20,8 +20,8 @@ struct {
 } km_wire_next SEC(".maps");
 
 /*
- * A clock per tuple (RFC 6528): ticks of 64 ns, so that an endpoint that remembers the tuple in TIME_WAIT sees a
- * number above the last one of it, unless that connection sent more than 15 MB a second.
+ * A clock per tuple (RFC 6528): ticks of 64 ns, so that an endpoint that remembers the tuple in TIME_WAIT
+ * sees a number above the last one of it, unless that connection sent more than 15 MB a second.
  */
 static __always_inline __u32 km_initial_seq(const struct km_flow_key *wire)
 {
@@ -76,7 +76,8 @@ static __noinline int km_wire_claim(struct km_flow *f, const struct km_flow_key 
 }
 
 /* The half is closed from our side; what the endpoint still says is answered by its wire entry alone. */
-static __always_inline void km_wire_closing(const struct km_flow_key *key, const struct km_half *half, __u8 state)
+static __always_inline void km_wire_closing(const struct km_flow_key *key, const struct km_half *half,
+					    __u8 state)
 {
 	struct km_flow_key wire;
 	struct km_wire *entry;

@@ -2,7 +2,7 @@
 /* Changes heads and makes answers of what user space put into scratch slot 0 of every CPU. Each program takes
  * its arguments from a packet, behind 16 bytes, and leaves behind them the CPU on which it ran, whose km_out
  * has the text. */
-#include "../include/km_reply.h"
+#include "../include/km_reply_action.h"
 
 struct km_test_arguments {
 	__u32 handle;

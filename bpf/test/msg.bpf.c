@@ -6,7 +6,8 @@
 
 enum km_test_mode {
 	KM_TEST_REPLACE = 0,
-	KM_TEST_APART = 1, /* as when there is no memory to join the new head */
+	KM_TEST_APART = 1,  /* as when there is no memory to join the new head */
+	KM_TEST_BEFORE = 2, /* as where pop_data does not reach the message's end */
 };
 
 /* Stands at a message's beginning. */
@@ -80,6 +81,11 @@ static __always_inline int km_test_replace(struct sk_msg_md *m, const struct km_
 	}
 	if (ask->mode == KM_TEST_REPLACE)
 		return km_msg_replace_head(m, 0, head);
+	if (ask->mode == KM_TEST_BEFORE) {
+		if (bpf_msg_push_data(m, 0, ask->out_bytes, 0) || bpf_msg_pop_data(m, 0, head, 0))
+			return -1;
+		return km_msg_write(m, 0, 0, ask->out_bytes);
+	}
 	if (ask->out_bytes <= head || bpf_msg_push_data(m, 0, ask->out_bytes - head, 0))
 		return -1;
 	return km_msg_write_apart(m, 0, ask->out_bytes - head, ask->out_bytes);

@@ -1,5 +1,5 @@
 /**
- * Changed heads and local replies (bpf/include/km_edit.h, km_reply.h) against a reference of strings, by test runs of a
+ * Changed heads and local replies (bpf/include/km_edit.h, km_reply.h, km_reply_action.h) against a reference of strings, by test runs of a
  * sched_cls program. KMESH_FUZZ sets the number of random cases, KMESH_FUZZ_SEED where they begin.
  */
 import assert from 'node:assert/strict';

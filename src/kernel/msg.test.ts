@@ -18,7 +18,7 @@ import { rootOnly, testCgroup, testObject } from './testing.ts';
 
 const skip = rootOnly();
 /** enum km_test_mode */
-const mode = { replace: 0, apart: 1 } as const;
+const mode = { replace: 0, apart: 1, before: 2 } as const;
 /** enum km_test_count */
 const counter = { runs: 0, corked: 1, replaced: 2, failed: 3, joined: 4 } as const;
 const maxHead = 16_384;
@@ -43,8 +43,8 @@ function message({ head, out, body, mode: how = mode.replace }: Ask): { readonly
 
 /** A server that gathers what one client sends, and clients whose messages pass the program. */
 class Messages implements AsyncDisposable {
-  readonly #cgroup = testCgroup('msg');
   readonly #loaded = loadObjects(openLibbpf(), { objects: [testObject('msg')] });
+  readonly #cgroup = testCgroup('msg');
   readonly #undo: (() => void)[] = [];
   readonly #server: Server = createServer({ allowHalfOpen: true });
   port = 0;
@@ -170,14 +170,18 @@ test('a message that is written in pieces is held until it is whole', { skip }, 
   assert.equal(messages.count(counter.corked), asks.length, 'the program runs for the first piece and for the whole');
 });
 
-test('a head that cannot be made one element is written in two', { skip }, async () => {
+test('a head that cannot be made one element is written in two; room before the old one does as well', {
+  skip,
+}, async () => {
   await using messages = await Messages.start();
-  const asks = [20, 100, 1500, maxHead].flatMap((head) =>
-    [head + 1, head + 64, 2 * head - 3]
-      .filter((out) => out <= maxOut)
-      .map((out) => ({ head, out, body: 700, mode: mode.apart })),
-  );
-  await exchange(messages, asks, whole);
+  for (const how of [mode.apart, mode.before]) {
+    const asks = [20, 100, 1500, maxHead].flatMap((head) =>
+      [head + 1, head + 64, 2 * head - 3]
+        .filter((out) => out <= maxOut)
+        .map((out) => ({ head, out, body: how === mode.apart ? 700 : 0, mode: how })),
+    );
+    await exchange(messages, asks, whole);
+  }
 });
 
 test('sendfile: the pages of the file keep their bytes', { skip }, async () => {

@@ -6,6 +6,10 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { loadavg } from 'node:os';
 import { join } from 'node:path';
 import { cpu } from './cpu.ts';
+import { httpBodies } from './http-bodies.ts';
+import { httpCpu } from './http-cpu.ts';
+import { httpHeaderSet, httpKeepAlive, httpNewConnections, httpRoutes } from './http-requests.ts';
+import { HttpTargets } from './http-targets.ts';
 import { type Machine, machine } from './machine.ts';
 import { keepAlive, newConnections } from './requests.ts';
 import { passes, type Row, table } from './row.ts';
@@ -13,7 +17,16 @@ import { restartRows, scaleRows } from './scale.ts';
 import { ScaleMesh } from './scale-mesh.ts';
 import { Targets } from './targets.ts';
 
-const rowNames = ['keep-alive', 'new-connections', 'cpu', 'scale', 'restart'] as const;
+const httpRows = {
+  'http-keep-alive': httpKeepAlive,
+  'http-new-connections': httpNewConnections,
+  'http-routes': httpRoutes,
+  'http-header-set': httpHeaderSet,
+  'http-cpu': httpCpu,
+  'http-bodies': httpBodies,
+} as const;
+const httpRowNames = Object.keys(httpRows) as (keyof typeof httpRows)[];
+const rowNames = ['keep-alive', 'new-connections', 'cpu', ...httpRowNames, 'scale', 'restart'] as const;
 type RowName = (typeof rowNames)[number];
 
 const resultFile = join(import.meta.dirname, '..', '..', 'build', 'bench.json');
@@ -37,6 +50,10 @@ async function measure(wanted: ReadonlySet<string>): Promise<Row[]> {
     await run('keep-alive', () => keepAlive(targets));
     await run('new-connections', () => newConnections(targets));
     await run('cpu', () => cpu(targets));
+  }
+  if (httpRowNames.some((name) => wanted.has(name))) {
+    await using targets = await HttpTargets.create();
+    for (const name of httpRowNames) await run(name, () => httpRows[name](targets));
   }
   if (wanted.has('scale') || wanted.has('restart')) {
     await using scaled = await ScaleMesh.create();

@@ -10,6 +10,9 @@ export interface Row {
   readonly measured: Summary;
   /** The same by iptables DNAT. */
   readonly dnat?: Summary;
+  /** By a pair of sidecars, one at each end. */
+  readonly haproxy?: Summary;
+  readonly envoy?: Summary;
   /** What the ratio's base is, for the reader: `39 200/s`. */
   readonly direct?: string;
   /** None: the figure is for information. */
@@ -39,12 +42,12 @@ function budgetText({ budget, unit }: Row): string {
 function cells(row: Row): string[] {
   const { measured, unit } = row;
   const spread = measured.samples > 1 ? `${number(measured.low, unit)} .. ${number(measured.high, unit)}` : '-';
-  const dnat = row.dnat === undefined ? '-' : number(row.dnat.median, unit);
+  const others = [row.dnat, row.haproxy, row.envoy].map((one) => (one === undefined ? '-' : number(one.median, unit)));
   const result = { true: 'pass', false: 'MISSED', null: '' }[String(passes(row)) as 'true' | 'false' | 'null'];
-  return [row.name, budgetText(row), number(measured.median, unit), spread, dnat, row.direct ?? '-', result];
+  return [row.name, budgetText(row), number(measured.median, unit), spread, ...others, row.direct ?? '-', result];
 }
 
-const header = ['NAME', 'BUDGET', 'MEASURED', 'MIDDLE HALF', 'IPTABLES', 'DIRECT', 'RESULT'];
+const header = ['NAME', 'BUDGET', 'MEASURED', 'MIDDLE HALF', 'IPTABLES', 'HAPROXY', 'ENVOY', 'DIRECT', 'RESULT'];
 
 /** The table as text: medians, and where the middle half of the rounds is. */
 export function table(rows: readonly Row[]): string {

@@ -17,8 +17,8 @@ import { favour } from './favour.ts';
 export const targetNames = ['mesh', 'direct', 'dnat'] as const;
 export type TargetName = (typeof targetNames)[number];
 
-export interface Target {
-  readonly name: TargetName;
+export interface Target<Name extends string = string> {
+  readonly name: Name;
   readonly client: Host;
   readonly server: Host;
   readonly address: string;
@@ -38,7 +38,12 @@ export const serverCpu = 0;
 
 // The chains of one service with one endpoint as kube-proxy names and orders them (KEP-0011's iptables mode). TIME_WAIT
 // entries are kept for a second only: with the default of two minutes the table of the machine fills up under this load.
-const kubeProxyRules = (endpoint: string): string => `
+export const kubeProxyRules = (
+  serviceAddress: string,
+  servicePort: number,
+  endpoint: string,
+  serverPort: number,
+): string => `
 iptables-restore -w <<END
 *filter
 :KUBE-FORWARD - [0:0]
@@ -69,13 +74,31 @@ END
 echo 1 >/proc/sys/net/netfilter/nf_conntrack_tcp_timeout_time_wait
 `;
 
+/** The target's server on its CPU. */
+export async function startPinnedNginx({ server, cgroup }: Target, port: number): Promise<LabProcess> {
+  const nginx = await startNginx(server, { port, cgroup });
+  const worker = await nginx.line(/start worker process (\d+)/, { stream: 'stderr' });
+  for (const pid of [nginx.pid, Number(worker[1])]) {
+    favour(pid);
+    await server.output(['taskset', '-cp', String(serverCpu), String(pid)], { cgroup });
+  }
+  return nginx;
+}
+
+/** What the daemon uses is a row of its own and does not depend on the requests: it is not the pods' CPU time. */
+export function setApart(lab: Lab, daemon: LabProcess): void {
+  const apart = join(cgroupRoot(lab.prefix), 'daemon');
+  mkdirSync(apart);
+  writeFileSync(join(apart, 'cgroup.procs'), String(daemon.pid));
+}
+
 export class Targets implements AsyncDisposable {
-  readonly all: readonly Target[];
+  readonly all: readonly Target<TargetName>[];
   readonly mesh: TestMesh;
   readonly #labs: readonly Lab[];
   #servers: LabProcess[] = [];
 
-  private constructor(labs: readonly Lab[], all: readonly Target[], mesh: TestMesh) {
+  private constructor(labs: readonly Lab[], all: readonly Target<TargetName>[], mesh: TestMesh) {
     this.#labs = labs;
     this.all = all;
     this.mesh = mesh;
@@ -93,7 +116,7 @@ export class Targets implements AsyncDisposable {
       const direct = await pair(meshed, 'direct');
       const dnat = await pair(translated, 'dnat');
       const service = { address: serviceAddress, port: servicePort };
-      const all: Target[] = [
+      const all: Target<TargetName>[] = [
         { name: 'mesh', ...inMesh, ...service, cgroup: 'inside', cgroupPath: meshed.cgroup },
         {
           ...{ name: 'direct', ...direct, address: direct.server.ip4, port: serverPort },
@@ -104,7 +127,11 @@ export class Targets implements AsyncDisposable {
           ...{ cgroup: 'outside', cgroupPath: cgroupPath(translated.prefix, 'outside') },
         },
       ];
-      await translated.node.output(['sh', '-ec', kubeProxyRules(dnat.server.ip4)]);
+      await translated.node.output([
+        'sh',
+        '-ec',
+        kubeProxyRules(serviceAddress, servicePort, dnat.server.ip4, serverPort),
+      ]);
       const mesh = meshOf(meshed);
       mesh.write(
         'shop.yaml',
@@ -122,10 +149,7 @@ export class Targets implements AsyncDisposable {
       );
       const daemon = await mesh.start();
       await mesh.settled();
-      // What the daemon uses is a row of its own and does not depend on the requests: it is not the pods' CPU time.
-      const apart = join(cgroupRoot(meshed.prefix), 'daemon');
-      mkdirSync(apart);
-      writeFileSync(join(apart, 'cgroup.procs'), String(daemon.pid));
+      setApart(meshed, daemon);
       return new Targets(labs, all, mesh);
     } catch (error) {
       for (const lab of labs) await lab.close();
@@ -137,15 +161,7 @@ export class Targets implements AsyncDisposable {
   async freshServers(): Promise<void> {
     await Promise.all(this.#servers.map((server) => server.kill()));
     this.#servers = [];
-    for (const { server, cgroup } of this.all) {
-      const nginx = await startNginx(server, { port: serverPort, cgroup });
-      this.#servers.push(nginx);
-      const worker = await nginx.line(/start worker process (\d+)/, { stream: 'stderr' });
-      for (const pid of [nginx.pid, Number(worker[1])]) {
-        favour(pid);
-        await server.output(['taskset', '-cp', String(serverCpu), String(pid)], { cgroup });
-      }
-    }
+    for (const target of this.all) this.#servers.push(await startPinnedNginx(target, serverPort));
   }
 
   async close(): Promise<void> {

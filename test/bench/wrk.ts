@@ -14,6 +14,8 @@ export interface Load {
   readonly fresh?: boolean;
   /** Mean pause of each connection between two requests, in milliseconds; default none. */
   readonly pauseMs?: number;
+  /** Default `/`. */
+  readonly path?: string;
 }
 
 export interface LoadResult {
@@ -28,14 +30,14 @@ export const rate = (result: LoadResult): number => result.requests / result.sec
 
 /** Loads a target and waits for the end. A request that fails is an error of the whole run. */
 export async function runWrk(client: Host, target: Target, load: Load): Promise<LoadResult> {
-  const { connections, seconds, cpu, fresh = false, pauseMs } = load;
+  const { connections, seconds, cpu, fresh = false, pauseMs, path = '/' } = load;
   const output = await client.output(
     [
       ...favoured,
       ...['taskset', '-c', String(cpu), 'wrk', '-t', '1', '-c', String(connections), '-d', `${seconds}s`],
       ...['-s', join(import.meta.dirname, 'wrk.lua')],
       ...(fresh ? ['-H', 'Connection: close'] : []),
-      `http://${target.address}:${target.port}/`,
+      `http://${target.address}:${target.port}${path}`,
       ...(pauseMs === undefined ? [] : ['--', String(pauseMs)]),
     ],
     { cgroup: target.cgroup },

@@ -88,12 +88,10 @@ export class TestMesh {
   }
 
   async uninstall(): Promise<string> {
-    return await this.lab.node.output([
-      join(this.checkout, 'bin', 'kmesh-daemon'),
-      'uninstall',
-      '--bpf-fs-path',
-      join(this.lab.bpfFsPath, 'km'),
-    ]);
+    const program = join(this.checkout, 'bin', 'kmesh-daemon');
+    return await this.lab.node.output([program, 'uninstall', '--bpf-fs-path', join(this.lab.bpfFsPath, 'km')], {
+      timeoutMs: 30_000 * patience,
+    });
   }
 }
 

@@ -1,4 +1,4 @@
-/** Clients of the lab that are written in C or Go, built into build/lab when their source is newer. */
+/** Clients of the lab that are written in C or Go, built into build/lab when their source is newer; run, it builds them all. */
 import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdirSync, readdirSync, renameSync, statSync } from 'node:fs';
 import { join } from 'node:path';
@@ -48,4 +48,12 @@ function built(name: string, parts: readonly string[], build: (output: string) =
   build(fresh);
   renameSync(fresh, output);
   return output;
+}
+
+if (import.meta.main) {
+  // Before machines that are emulated would have to do it.
+  for (const file of readdirSync(sources)) {
+    if (file.endsWith('.c')) nativeProgram(file.slice(0, -2));
+    if (file.endsWith('.go')) goProgram(file.slice(0, -3));
+  }
 }

@@ -30,6 +30,11 @@ export function startWeb(host: Host, options: ServerOptions): Promise<LabProcess
   return start(host, [process.execPath, join(import.meta.dirname, 'servers/web-server.ts')], options);
 }
 
+/** Large bodies at full speed: see servers/bulk_server.py. */
+export function startBulk(host: Host, options: ServerOptions): Promise<LabProcess> {
+  return start(host, pythonProgram('servers/bulk_server.py'), options);
+}
+
 /** See servers/bad_server.py. */
 export type BadMode =
   | 'silent'

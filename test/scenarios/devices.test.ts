@@ -129,7 +129,7 @@ for (const flags of [[], ['--device-attach', 'clsact']]) {
 
     test('nothing is left of them by uninstall', async () => {
       await mesh.daemon.kill('SIGKILL');
-      assert.match(await mesh.uninstall(), /removed hook km_request\n(.*\n)*removed hook km_from_pod-\d+-\d+\n/);
+      assert.match(await mesh.uninstall(), /removed hook km_sockops\n(.*\n)*removed hook km_from_pod-\d+-\d+\n/);
       for (const device of ['veth3', 'veth4', 'veth5']) {
         assert.deepEqual(await programsAt(device), []);
         assert.doesNotMatch(await lab.node.output(['tc', 'qdisc', 'show', 'dev', device]), /clsact/);
