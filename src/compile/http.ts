@@ -15,6 +15,8 @@ import { planVirtualHost } from './routes/virtual-host.ts';
 export interface RouteLabel {
   readonly name: string;
   readonly origin: Origin;
+  /** The alternative of the route that it stands for. */
+  readonly match: HttpMatch;
 }
 
 /** A virtual host of the blob, with its routes by their index. */
@@ -36,7 +38,7 @@ export interface CompiledRoutes {
 export class RouteError extends KmError {
   readonly origin: Origin;
 
-  constructor(error: KmError, { name, origin }: RouteLabel) {
+  constructor(error: KmError, { name, origin }: Pick<RouteLabel, 'name' | 'origin'>) {
     super(error.code, error.message.includes(`route ${name}`) ? error.message : `route ${name}: ${error.message}`);
     this.origin = origin;
   }
@@ -58,7 +60,7 @@ export function compileHttp(
       const action = blame(route, () => actionRecord(route.action, clusterOf, `${name}, route ${route.name}`));
       for (const match of route.matches) {
         routes.push({ match: routeMatch(match, sources), action, name: route.name });
-        labels.push({ name: route.name, origin: route.origin });
+        labels.push({ name: route.name, origin: route.origin, match });
       }
     }
     hosts.push({ name: host.name, domains: host.domains, routes });
@@ -86,7 +88,7 @@ function compileAll(table: RouteTable, routing: HttpRouting): RouteBlob {
   }
 }
 
-function blame<T>(route: RouteLabel, action: () => T): T {
+function blame<T>(route: Pick<RouteLabel, 'name' | 'origin'>, action: () => T): T {
   try {
     return action();
   } catch (error) {

@@ -1,8 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { idOf } from './ids.ts';
 import { maxSequence, type Slot, slotsOf, type Weighted } from './slots.ts';
 
 const endpoints = (...weights: number[]): Weighted[] => weights.map((weight, i) => ({ id: BigInt(i + 1), weight }));
+
+/** With ids as they are: hashes. */
+const hashed = (weights: readonly number[]): Weighted[] =>
+  weights.map((weight, i) => ({ id: idOf(`endpoint ${i}`), weight }));
 
 /** The exact share of each endpoint that the slots give. */
 function shares(slots: readonly Slot[]): number[] {
@@ -68,4 +73,38 @@ test('round robin: a sum of weights beyond the longest sequence is scaled, and n
   const slots = slotsOf(endpoints(1_000_003, 999_983, 1), 'round-robin');
   assert.ok(slots.length <= maxSequence + 1);
   assert.deepEqual(new Set(slots.map((s) => s.endpoint)), new Set([1n, 2n, 3n]));
+});
+
+for (const weights of [
+  [1, 1],
+  [1, 1, 1, 1, 1, 1, 1],
+  [5, 3, 1],
+  [100, 1],
+]) {
+  test(`maglev: ${weights.join(':')} fill a table of at least 100 slots each by their weights`, () => {
+    const all = hashed(weights);
+    const slots = slotsOf(all, 'maglev');
+    const total = weights.reduce((a, b) => a + b, 0);
+    assert.ok(slots.length >= 100 * weights.length && slots.length <= 1021);
+    for (const { id, weight } of all) {
+      const share = slots.filter((s) => s.endpoint === id).length / slots.length;
+      assert.ok(Math.abs(share - weight / total) <= 2 / slots.length, `${id}: ${share}`);
+    }
+    assert.deepEqual(slotsOf([...all].reverse(), 'maglev'), slots, 'the order of the endpoints does not matter');
+  });
+}
+
+test('maglev: an endpoint that goes leaves nearly all other slots as they are', () => {
+  const all = hashed(Array.from({ length: 20 }, () => 1));
+  const [before, after] = [all, all.slice(1)].map((some) => slotsOf(some, 'maglev'));
+  const kept = before?.filter((s, i) => s.endpoint !== all[0]?.id && s.endpoint !== after?.[i]?.endpoint).length ?? 0;
+  assert.equal(before?.length, after?.length);
+  assert.ok(kept < 0.1 * (before?.length ?? 0), `${kept} of ${before?.length} moved`);
+});
+
+test('maglev: the largest table has room for a thousand endpoints, and one alone needs none', () => {
+  const slots = slotsOf(hashed(Array.from({ length: 1000 }, () => 1)), 'maglev');
+  assert.equal(slots.length, 65_537);
+  assert.equal(new Set(slots.map((s) => s.endpoint)).size, 1000);
+  assert.equal(slotsOf(endpoints(3), 'maglev').length, 1);
 });

@@ -5,17 +5,20 @@ import { compileService } from '../compile/service.ts';
 import { mapTypes } from '../kernel/gen/layout.gen.ts';
 import { openLibbpf } from '../kernel/libbpf.ts';
 import { typedMaps } from '../kernel/map.ts';
-import { loadObjects } from '../kernel/object.ts';
+import { type LoadedObjects, loadObjects } from '../kernel/object.ts';
+import { testObject } from '../kernel/testing.ts';
 import type { ClusterPolicy } from '../model/http.ts';
 import type { Endpoint, Service, ServicePort } from '../model/types.ts';
 import { type Tables, tablesOf } from './tables.ts';
 
 export interface TestTables {
   readonly tables: Tables;
+  readonly programs: LoadedObjects['programs'];
+  readonly maps: LoadedObjects['maps'];
   close(): void;
 }
 
-export function realTables(entries = 1000): TestTables {
+export function realTables(entries = 1000, moreObjects: readonly string[] = []): TestTables {
   const names = [
     'km_listener',
     'km_cluster',
@@ -27,7 +30,7 @@ export function realTables(entries = 1000): TestTables {
   ];
   const build = join(import.meta.dirname, '..', '..', 'build', 'bpf');
   const loaded = loadObjects(openLibbpf(), {
-    objects: ['sock_addr', 'request'].map((name) => join(build, `${name}.bpf.o`)),
+    objects: [join(build, 'sock_addr.bpf.o'), testObject('routes'), ...moreObjects],
     maxEntries: Object.fromEntries(names.map((name) => [name, entries])),
   });
   const { km_listener, km_cluster, km_cluster_stats, km_slot, km_endpoint, km_endpoint_stats, km_workload_address } =
@@ -48,7 +51,12 @@ export function realTables(entries = 1000): TestTables {
     km_route_20,
     km_route_22,
   });
-  return { tables: tablesOf(maps), close: () => loaded.close() };
+  return {
+    tables: tablesOf(maps),
+    programs: loaded.programs,
+    maps: loaded.maps,
+    close: () => loaded.close(),
+  };
 }
 
 export function service(
