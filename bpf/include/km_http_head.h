@@ -18,9 +18,11 @@ static __always_inline __u64 km_http_value_end(const struct km_route_scratch *sc
 	for (i = 0; i < words; i++) {
 		__u64 marks = km_http_controls(km_http_load(scratch, position));
 
-		position += km_http_index(marks);
-		if (!marks)
+		if (!marks) {
+			position += 8;
 			continue;
+		}
+		position += km_http_index(marks);
 		if (!km_http_in_value(km_http_byte(scratch, position)))
 			break;
 		position += 1;
@@ -52,8 +54,7 @@ __noinline __u64 km_http_value_rest(__u32 slot, __u64 position)
 __noinline __s64 km_http_field(__u32 slot, __u64 begin)
 {
 	struct km_route_scratch *scratch = km_route_slot(slot);
-	__u64 position = begin, length, value, end, byte, count;
-	__u32 i;
+	__u64 position, length, value, end, byte, count;
 
 	if (!scratch)
 		return KM_HTTP_STOP(KM_HTTP_BAD);
@@ -61,33 +62,27 @@ __noinline __s64 km_http_field(__u32 slot, __u64 begin)
 		scratch->head.bytes = begin + 2;
 		return KM_HTTP_STOP(KM_HTTP_COMPLETE);
 	}
-	for (i = 0; i < KM_HTTP_NAME_WORDS; i++) {
-		__u64 marks = km_http_odd(km_http_load(scratch, position));
-
-		position += km_http_index(marks);
-		if (!marks)
-			continue;
-		if (!km_http_in_token(km_http_byte(scratch, position)))
-			break;
-		position += 1;
-	}
-	byte = km_http_byte(scratch, position);
+	position = km_http_token_end(scratch, begin, 4);
+	if (km_http_in_token(km_http_byte(scratch, position)))
+		position = km_http_token_rest(slot, position);
 	length = position - begin;
-	if (byte != ':') {
-		if (km_http_in_token(byte))
-			return KM_HTTP_STOP(KM_HTTP_TOO_LONG);
+	if (length > KM_HTTP_MAX_NAME)
+		return KM_HTTP_STOP(KM_HTTP_TOO_LONG);
+	byte = km_http_byte(scratch, position);
+	if (byte != ':')
 		return km_http_refuse(scratch, byte == '\r' && !length ? position + 1 : position);
-	}
 	if (!length)
 		return KM_HTTP_STOP(KM_HTTP_BAD);
-	position += 1;
-	if (km_http_byte(scratch, position) == ' ')
-		position += 1;
-	if (km_http_is_space(km_http_byte(scratch, position)))
-		position = km_http_spaces(slot, position, 1);
-	if (km_http_is_space(km_http_byte(scratch, position)))
-		return KM_HTTP_STOP(KM_HTTP_BAD);
-	value = position;
+	value = position + 1;
+	if (km_http_byte(scratch, value) == ' ')
+		value += 1;
+	if (km_http_is_space(km_http_byte(scratch, value))) {
+		value = km_http_spaces(slot, value, 1);
+		if (km_http_is_space(km_http_byte(scratch, value)) ||
+		    value - position > KM_HTTP_MAX_PADDING + 1)
+			return KM_HTTP_STOP(KM_HTTP_BAD);
+	}
+	position = value;
 	position = km_http_value_end(scratch, position, 16);
 	if (km_http_in_value(km_http_byte(scratch, position)))
 		position = km_http_value_rest(slot, position);

@@ -185,6 +185,7 @@ export function errnoName(errno: number): string {
 export const errno = {
   EPERM: 1,
   ENOENT: 2,
+  EINTR: 4,
   E2BIG: 7,
   EBADF: 9,
   EAGAIN: 11,

@@ -1,6 +1,6 @@
 /** What the tests of this folder share. Not for the product. */
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, readFileSync, renameSync, rmdirSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { KmError } from '../base/errors.ts';
 import { findCgroup2 } from './cgroup.ts';
@@ -15,11 +15,16 @@ export function rootOnly(): string | false {
   return 'needs root: NOT RUN';
 }
 
-/** Compiles bpf/test/NAME.bpf.c to build/bpf/test/NAME.bpf.o when the object is older, and returns its path. */
+/**
+ * Compiles bpf/test/NAME.bpf.c to build/bpf/test/NAME.bpf.o when the object is older than that or than a header, and
+ * returns its path.
+ */
 export function testObject(name: string): string {
   const source = join(root, 'bpf/test', `${name}.bpf.c`);
   const object = join(root, 'build/bpf/test', `${name}.bpf.o`);
-  if (modified(object) > modified(source)) return object;
+  const include = join(root, 'bpf/include');
+  const sources = [source, ...readdirSync(include).map((header) => join(include, header))];
+  if (modified(object) > Math.max(...sources.map(modified))) return object;
   mkdirSync(join(root, 'build/bpf/test'), { recursive: true });
   // Several test files may compile at once: each renames a whole object into place.
   const fresh = `${object}.${process.pid}`;

@@ -1,6 +1,6 @@
 import { KmError } from '../base/errors.ts';
 import type { Program } from './object.ts';
-import { allocate, BpfAttr, bpfCommand, errnoName } from './syscall.ts';
+import { allocate, BpfAttr, bpfCommand, errno, errnoName } from './syscall.ts';
 
 export interface TestRun {
   readonly returnValue: number;
@@ -25,7 +25,9 @@ export function testRun(program: Program, packet: Uint8Array, repeat = 1): TestR
     .u64(16, input)
     .u64(24, output)
     .u32(32, repeat);
-  const result = attr.call(bpfCommand.PROG_TEST_RUN);
+  // A signal ends many runs early.
+  let result = attr.call(bpfCommand.PROG_TEST_RUN);
+  for (let i = 0; i < 10 && result === -errno.EINTR; i++) result = attr.call(bpfCommand.PROG_TEST_RUN);
   if (result < 0) throw new KmError('KM4010', `test run of ${program.name}: ${errnoName(result)}`);
   return {
     returnValue: attr.view.getUint32(4, true),
