@@ -9,32 +9,11 @@
 
 #include "km_http_target.h"
 
-/* The first byte that may not stand in a value, or how far the words reach. */
-static __always_inline __u64 km_http_value_end(const struct km_route_scratch *scratch, __u64 position,
-					       __u32 words)
-{
-	__u32 i;
-
-	for (i = 0; i < words; i++) {
-		__u64 marks = km_http_controls(km_http_load(scratch, position));
-
-		if (!marks) {
-			position += 8;
-			continue;
-		}
-		position += km_http_index(marks);
-		if (!km_http_in_value(km_http_byte(scratch, position)))
-			break;
-		position += 1;
-	}
-	return position;
-}
-
 __noinline __u64 km_http_value_block(__u32 slot, __u64 position)
 {
 	const struct km_route_scratch *scratch = km_route_slot(slot);
 
-	return scratch ? km_http_value_end(scratch, position, 64) : 0;
+	return scratch ? km_http_value_end(scratch->bytes, KM_ROUTE_MAX_HEAD - 1, position, 64) : 0;
 }
 
 __noinline __u64 km_http_value_rest(__u32 slot, __u64 position)
@@ -62,7 +41,7 @@ __noinline __s64 km_http_field(__u32 slot, __u64 begin)
 		scratch->head.bytes = begin + 2;
 		return KM_HTTP_STOP(KM_HTTP_COMPLETE);
 	}
-	position = km_http_token_end(scratch, begin, 4);
+	position = km_http_token_end(scratch->bytes, KM_ROUTE_MAX_HEAD - 1, begin, 4);
 	if (km_http_in_token(km_http_byte(scratch, position)))
 		position = km_http_token_rest(slot, position);
 	length = position - begin;
@@ -83,7 +62,7 @@ __noinline __s64 km_http_field(__u32 slot, __u64 begin)
 			return KM_HTTP_STOP(KM_HTTP_BAD);
 	}
 	position = value;
-	position = km_http_value_end(scratch, position, 16);
+	position = km_http_value_end(scratch->bytes, KM_ROUTE_MAX_HEAD - 1, position, 16);
 	if (km_http_in_value(km_http_byte(scratch, position)))
 		position = km_http_value_rest(slot, position);
 	if (km_http_byte(scratch, position) != '\r')
