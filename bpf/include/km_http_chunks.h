@@ -107,6 +107,48 @@ __noinline int km_chunks_byte(__u64 position)
 	return 0;
 }
 
+/* The position behind the line of a chunk's size that begins here, if it is an ordinary one and wholly in the
+ * window; 0 and no change if not. */
+__noinline __u64 km_chunks_quick_size(__u64 position)
+{
+	struct km_http_window *window = km_http_get_window();
+	__u64 size = 0;
+	__u32 i;
+
+	if (!window)
+		return 0;
+	for (i = 0; i < 8; i++) {
+		__u64 byte = km_http_window_byte(window, position + i);
+		__u64 letter = (byte | 0x20) - 'a';
+
+		if (km_http_is_digit(byte))
+			size = size << 4 | (byte - '0');
+		else if (letter < 6)
+			size = size << 4 | (letter + 10);
+		else
+			break;
+	}
+	if (!i || (km_http_window_word(window, position + i) & KM_HTTP_FIRST(2)) != 0x0a0d)
+		return 0;
+	window->response.body.remaining = size;
+	window->response.body.step = size ? KM_CHUNKS_DATA : KM_CHUNKS_LINE;
+	window->response.body.line = 0;
+	return position + i + 2;
+}
+
+/* The same for the line ends behind data and behind the body. */
+static __always_inline __u64 km_chunks_quick_end(struct km_http_window *window, __u64 position)
+{
+	struct km_chunks *chunks = &window->response.body;
+
+	if (chunks->step != KM_CHUNKS_DATA_CR && chunks->step != KM_CHUNKS_LINE)
+		return 0;
+	if ((km_http_window_word(window, position) & KM_HTTP_FIRST(2)) != 0x0a0d)
+		return 0;
+	chunks->step = chunks->step == KM_CHUNKS_LINE ? KM_CHUNKS_DONE : KM_CHUNKS_SIZE;
+	return position + 2;
+}
+
 /* Walks on in the window, and over data behind it. Returns 0 when there is no more to read. */
 __noinline int km_chunks_turn(struct __sk_buff *skb)
 {
@@ -125,7 +167,7 @@ __noinline int km_chunks_turn(struct __sk_buff *skb)
 		return 0;
 	}
 	for (i = 0; i < KM_CHUNKS_STEPS && chunks->step < KM_CHUNKS_DONE; i++) {
-		__u64 position = window->position;
+		__u64 position = window->position, next;
 
 		if (chunks->step == KM_CHUNKS_DATA) {
 			__u64 count = window->length - position;
@@ -141,7 +183,14 @@ __noinline int km_chunks_turn(struct __sk_buff *skb)
 		}
 		if (position >= window->end)
 			break;
-		km_chunks_byte(position);
+		if (!(chunks->step | chunks->digits))
+			next = km_chunks_quick_size(position);
+		else
+			next = km_chunks_quick_end(window, position);
+		if (next)
+			window->position = next;
+		else
+			km_chunks_byte(position);
 	}
 	return chunks->step < KM_CHUNKS_DONE;
 }

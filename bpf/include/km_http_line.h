@@ -28,6 +28,8 @@ enum km_response_step {
 #define KM_RESPONSE_OPTIONS	    7
 
 #define KM_RESPONSE_MAX_DIGITS 18
+/* Words of an ordinary line. */
+#define KM_RESPONSE_WORDS 64
 
 static __always_inline void km_response_bad(struct km_response *response)
 {
@@ -71,7 +73,8 @@ static __always_inline bool km_response_fits(__u64 first, __u64 second, __u64 th
 	return (word >> ((index & 7) * 8) & 0xff) == (byte | 0x20);
 }
 
-/* A byte of a field's name, or the colon behind it. */
+/* A byte of a field's name, or the colon behind it. Of names that do not matter only the first byte is looked
+ * at; what begins like one that does has to be a name, lest somebody reads it as that. */
 static __always_inline void km_response_name_byte(struct km_response *response, __u64 byte)
 {
 	__u64 index = response->index;
@@ -109,7 +112,9 @@ static __always_inline void km_response_name_byte(struct km_response *response, 
 			      KM_HTTP_WORD('o', 'n', 0, 0, 0, 0, 0, 0), 0, index, byte))
 		left &= ~KM_RESPONSE_NAME_CONNECTION;
 	response->left = left;
-	response->index = index < 32 ? index + 1 : index;
+	response->index = index + 1;
+	if (!left)
+		response->step = KM_RESPONSE_VALUE;
 }
 
 /* A byte of Content-Length's value, or behind it. */
@@ -266,7 +271,21 @@ static __always_inline __u64 km_response_quick_option(struct km_http_window *win
 	return position + 2;
 }
 
-/* The same for the line of a field. */
+/* The same for the rest of a line that does not matter. */
+__noinline __u64 km_response_quick_skip(__u64 position)
+{
+	struct km_http_window *window = km_http_get_window();
+	__u64 end;
+
+	if (!window)
+		return 0;
+	end = km_http_value_end(window->bytes, KM_HTTP_WINDOW_MASK, position - window->begin,
+				KM_RESPONSE_WORDS) +
+	      window->begin;
+	return (km_http_window_word(window, end) & KM_HTTP_FIRST(2)) == 0x0a0d ? end + 2 : 0;
+}
+
+/* The same for the line of a field that may matter. */
 __noinline __u64 km_response_quick_line(__u64 position)
 {
 	struct km_http_window *window = km_http_get_window();
@@ -294,11 +313,7 @@ __noinline __u64 km_response_quick_line(__u64 position)
 	    second == KM_HTTP_WORD('-', 'e', 'n', 'c', 'o', 'd', 'i', 'n') &&
 	    (km_http_window_byte(window, position + 16) | 0x20) == 'g')
 		return km_response_quick_option(window, value, true);
-	end = km_http_value_end(window->bytes, KM_HTTP_WINDOW_MASK, value - window->begin, 16) +
-	      window->begin;
-	if ((km_http_window_word(window, end) & KM_HTTP_FIRST(2)) != 0x0a0d)
-		return 0;
-	return end + 2;
+	return km_response_quick_skip(value);
 }
 
 #endif

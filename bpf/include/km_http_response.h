@@ -90,14 +90,6 @@ __noinline int km_response_step(__u64 position)
 			km_response_name_byte(response, byte);
 		break;
 	case KM_RESPONSE_NAME:
-		if (!response->left) {
-			next = km_http_token_end(window->bytes, KM_HTTP_WINDOW_MASK, position - begin, 4) +
-			       begin;
-			if (next > position) {
-				window->position = next;
-				return 0;
-			}
-		}
 		km_response_name_byte(response, byte);
 		break;
 	case KM_RESPONSE_VALUE:
@@ -142,12 +134,18 @@ __noinline int km_response_head(struct __sk_buff *skb)
 		if (position >= window->end || window->response.phase != KM_RESPONSE_HEAD)
 			break;
 		if (window->response.step == KM_RESPONSE_LINE) {
-			if ((km_http_window_word(window, position) & KM_HTTP_FIRST(2)) == 0x0a0d) {
+			__u64 word = km_http_window_word(window, position);
+			__u64 letter = (word & 0xff) | 0x20;
+
+			if ((word & KM_HTTP_FIRST(2)) == 0x0a0d) {
 				window->position = position + 2;
 				km_response_head_end(&window->response);
 				continue;
 			}
-			next = km_response_quick_line(position);
+			if (letter == 'c' || letter == 't')
+				next = km_response_quick_line(position);
+			else if (km_http_in_token(word & 0xff))
+				next = km_response_quick_skip(position);
 		} else if (!(window->response.step | window->response.index)) {
 			next = km_response_quick_status(position);
 		}

@@ -5,6 +5,13 @@
 
 #define KM_TEST_ETHERNET 14
 
+/* What stands behind the Ethernet header of the packets of the last programs. */
+struct km_test_stream {
+	__u32 end;   /* where it ended, if it did */
+	__u32 ended; /* 1 if it did */
+	struct km_response response;
+};
+
 /* BTF for what the tests read out of packets and slots. */
 struct km_test_http_parts {
 	enum km_http_verdict verdict;
@@ -13,6 +20,7 @@ struct km_test_http_parts {
 	enum km_response_phase phase;
 	enum km_response_flags response_flags;
 	enum km_chunks_step step;
+	struct km_test_stream stream;
 };
 
 const volatile struct km_test_http_parts km_test_http_parts = {};
@@ -74,13 +82,6 @@ int km_test_http_head(struct __sk_buff *skb)
 	return verdict;
 }
 
-/* What stands behind the Ethernet header of the packets for the two programs below. */
-struct km_test_stream {
-	__u32 end;   /* where it ended, if it did */
-	__u32 ended; /* 1 if it did */
-	struct km_response response;
-};
-
 /* Follows a response over one packet: struct km_test_stream, which it writes back, then the payload. */
 SEC("tc")
 int km_test_http_response(struct __sk_buff *skb)
@@ -94,6 +95,19 @@ int km_test_http_response(struct __sk_buff *skb)
 	stream.ended = km_response_advance(skb, payload, skb->len - payload, &stream.response, &stream.end);
 	bpf_skb_store_bytes(skb, KM_TEST_ETHERNET, &stream, sizeof(stream), 0);
 	return stream.response.phase;
+}
+
+/* Follows the payload from a response's beginning, whatever the packet says, and leaves the packet alone: for
+ * measuring. */
+SEC("tc")
+int km_test_http_response_fresh(struct __sk_buff *skb)
+{
+	const __u32 payload = KM_TEST_ETHERNET + sizeof(struct km_test_stream);
+	struct km_response response = {};
+	__u32 end = 0;
+
+	km_response_advance(skb, payload, skb->len - payload, &response, &end);
+	return response.phase;
 }
 
 /* The same for a chunked body alone. */

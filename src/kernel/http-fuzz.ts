@@ -3,6 +3,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { HttpPrograms } from './http-programs.ts';
 import { RandomHttp } from './http-random.ts';
 import { type Head, readHead } from './http-reference.ts';
+import { type Asked, type Followed, followChunks, followResponse } from './http-response-reference.ts';
 
 export interface HttpFuzzResult {
   /** How often each verdict was given. */
@@ -32,6 +33,48 @@ export function fuzzHttp(count: number, seed: number, options: HttpFuzzOptions =
     for (const cut of cuts) compareHeads(programs, text.subarray(0, cut), first, `seed ${seed + i}, cut at ${cut}`);
   }
   return { verdicts };
+}
+
+/** `count` random responses and chunked bodies, cut into packets at random. Throws as {@link fuzzHttp} does. */
+export function fuzzResponses(count: number, seed: number): Readonly<Record<string, number>> {
+  using programs = new HttpPrograms();
+  const phases: Record<string, number> = {};
+  for (let i = 0; i < count; i++) {
+    const random = new RandomHttp(seed + i);
+    const text = random.response();
+    const asked = { noBody: random.chance(10), tunnel: random.chance(5) };
+    const { phase } = compareResponse(programs, random.cut(text), asked, `seed ${seed + i}`);
+    phases[phase] = (phases[phase] ?? 0) + 1;
+    const body = random.cut(random.oddChunks());
+    const { bad, end } = compareChunks(programs, body, `seed ${seed + i}`);
+    const verdict = bad ? 'bad chunks' : end === null ? 'more chunks' : 'chunks';
+    phases[verdict] = (phases[verdict] ?? 0) + 1;
+  }
+  return phases;
+}
+
+/** What both say of a response in these packets; throws when that differs. */
+export function compareResponse(
+  programs: HttpPrograms,
+  packets: readonly string[],
+  asked: Asked,
+  about: string,
+): Followed {
+  const expected = followResponse(packets.join(''), asked);
+  const got = programs.response(packets.map(bytesOf), asked);
+  // What is not complete has no status yet, and what is malformed may have any.
+  const open = expected.phase === 'head' || expected.phase === 'unknown';
+  const same = open ? got.phase === expected.phase && got.end === expected.end : isDeepStrictEqual(got, expected);
+  if (same) return expected;
+  throw new Error(`${about}: ${JSON.stringify({ packets, asked, got, expected })}`);
+}
+
+/** The same for a chunked body. */
+export function compareChunks(programs: HttpPrograms, packets: readonly string[], about: string) {
+  const expected = followChunks(packets.join(''));
+  const got = programs.chunks(packets.map(bytesOf));
+  if (isDeepStrictEqual(got, expected)) return expected;
+  throw new Error(`${about}: ${JSON.stringify({ packets, got, expected })}`);
 }
 
 /** What both say of a head; throws when that differs. */

@@ -78,6 +78,15 @@ test("Node's strict server sees what was accepted in the same way", { skip }, as
   assert.ok(refused < accepted.length / 2);
 });
 
+test('what it costs', { skip }, (t) => {
+  using programs = new HttpPrograms();
+  const short = 'GET /api/v1/orders HTTP/1.1\r\nHost: shop.example\r\nUser-Agent: curl/7.88.1\r\nAccept: */*\r\n\r\n';
+  const fields = `Accept-Encoding: gzip, br\r\nX-User: alice\r\nCookie: session=${'0'.repeat(32)}\r\n`;
+  const long = `GET / HTTP/1.1\r\nHost: a\r\nCookie: ${'x'.repeat(8000)}\r\n\r\n`;
+  for (const text of [short, short.replace('Accept', `${fields}Accept`), long])
+    t.diagnostic(`${text.length} bytes: ${programs.measureHead(bytesOf(text))} ns`);
+});
+
 const latin1 = (bytes: Uint8Array, [at, length]: Range): string =>
   Buffer.from(bytes.subarray(at, at + length)).toString('latin1');
 

@@ -1,6 +1,7 @@
 /** Test runs of the kernel's HTTP parsers (bpf/test/http.bpf.c). Not for the product. */
 import { readLayout, type Struct } from './gen/btf.ts';
 import type { Head, Range, Verdict } from './http-reference.ts';
+import type { Asked, Followed } from './http-response-reference.ts';
 import { openLibbpf } from './libbpf.ts';
 import { loadObjects, type Program } from './object.ts';
 import { testObject } from './testing.ts';
@@ -15,6 +16,12 @@ const verdicts = ['complete', 'incomplete', 'bad', 'too-long', 'version', 'prefa
 const bodies = ['none', 'length', 'chunked'] as const;
 /** enum km_http_flags, by bit */
 const flagNames = ['close', 'expect', 'upgrade', 'connect', 'head', 'version-10'] as const;
+/** enum km_response_phase */
+const phases = ['head', 'length', 'chunked', 'until-close', 'opaque', 'done', 'unknown'] as const;
+/** enum km_response_flags */
+const responseFlags = { noBody: 1, tunnel: 2, close: 4 } as const;
+/** KM_CHUNKS_BAD */
+const badStep = 12;
 
 /** The parsers in the kernel, for test runs. */
 export class HttpPrograms implements Disposable {
@@ -68,6 +75,58 @@ export class HttpPrograms implements Disposable {
     const time = (name: string) =>
       Math.min(...Array.from({ length: 7 }, () => testRun(this.program(name), packet, repeat).durationNs));
     return time('km_test_http_slot') - time('km_test_http_nothing');
+  }
+
+  /** What the kernel says of a response that comes in these packets; those behind its end are not sent. */
+  response(packets: readonly Uint8Array[], asked: Asked): Followed {
+    const flags = (asked.noBody ? responseFlags.noBody : 0) | (asked.tunnel ? responseFlags.tunnel : 0);
+    const { view, end } = this.#stream('km_test_http_response', packets, flags);
+    const field = (name: string) => this.#at('km_test_stream', 'response') + this.#at('km_response', name);
+    const phase = phases[view.getUint8(field('phase'))];
+    if (phase === undefined) throw new Error('a phase of no kind');
+    return {
+      phase,
+      status: view.getUint16(field('status'), true),
+      close: (view.getUint16(field('flags'), true) & responseFlags.close) !== 0,
+      end,
+    };
+  }
+
+  /** The same for a chunked body. */
+  chunks(packets: readonly Uint8Array[]): { readonly bad: boolean; readonly end: number | null } {
+    const { view, end } = this.#stream('km_test_http_chunks', packets, 0);
+    const step = this.#at('km_test_stream', 'response') + this.#at('km_chunks', 'step');
+    return { bad: view.getUint8(step) === badStep, end };
+  }
+
+  /** Nanoseconds of following one packet from a response's beginning. */
+  measureResponse(text: Uint8Array, repeat = 20_000): number {
+    const packet = new Uint8Array(ethernet + this.#struct('km_test_stream').size + text.length);
+    packet.set(text, packet.length - text.length);
+    const time = (name: string) =>
+      Math.min(...Array.from({ length: 7 }, () => testRun(this.program(name), packet, repeat).durationNs));
+    return time('km_test_http_response_fresh') - time('km_test_http_nothing');
+  }
+
+  /** Runs the program over the packets in turn, each with the state that the one before left. */
+  #stream(name: string, packets: readonly Uint8Array[], flags: number) {
+    const { size } = this.#struct('km_test_stream');
+    const program = this.program(name);
+    let state = new Uint8Array(size);
+    const flagsAt = this.#at('km_test_stream', 'response') + this.#at('km_response', 'flags');
+    new DataView(state.buffer).setUint16(flagsAt, flags, true);
+    let before = 0;
+    for (const payload of packets) {
+      const packet = new Uint8Array(ethernet + size + payload.length);
+      packet.set(state, ethernet);
+      packet.set(payload, ethernet + size);
+      state = testRun(program, packet).packet.slice(ethernet, ethernet + size);
+      const view = new DataView(state.buffer);
+      if (view.getUint32(this.#at('km_test_stream', 'ended'), true) !== 0)
+        return { view, end: before + view.getUint32(this.#at('km_test_stream', 'end'), true) };
+      before += payload.length;
+    }
+    return { view: new DataView(state.buffer), end: null };
   }
 
   #slots() {

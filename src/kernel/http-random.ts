@@ -192,6 +192,31 @@ const codings = [
   'chunked;a',
   '"chunked"',
 ] as const;
+const statuses = [
+  '200 OK',
+  '200 OK',
+  '200 OK',
+  '404 Not Found',
+  '204 No Content',
+  '304 Not Modified',
+  '500 Oops',
+  '200',
+  '200 ',
+  '206 Partial\tContent',
+  '301 Moved \xe9',
+  '101 Switching Protocols',
+  '302 Found',
+  '999 X',
+  '099 X',
+  '20 OK',
+  '2000 OK',
+  'abc',
+  '200OK',
+  '',
+  '200 a\0b',
+] as const;
+const responsePadding = [' ', ' ', ' ', '', '\t', '   '] as const;
+const extensions = [';a', ';a=b', ';a="b;c"', ' ;a', ';', '; \t', ';\x01', ';a\n', ' ', `;${'e'.repeat(100)}`] as const;
 
 export class RandomHttp {
   #state: number;
@@ -241,6 +266,68 @@ export class RandomHttp {
     lines.push(...fields, '');
     const text = lines.map((line) => line + (this.chance(odd / 3) ? this.pick(lineEnds) : '\r\n')).join('');
     return this.#changed(text, odd) + (this.chance(20) ? this.pick(['GET / HTTP/1.1\r\n', 'x'.repeat(20), '\0']) : '');
+  }
+
+  /** A response, most often a good one, sometimes behind interim ones, with bytes behind it. */
+  response(): string {
+    const odd = this.chance(60) ? 0 : 6;
+    let text = '';
+    for (let count = this.chance(10) ? this.below(3) : 0; count > 0; count--)
+      text += `HTTP/1.1 ${this.pick(['100 Continue', '103 Early Hints'])}\r\n${this.chance(30) ? 'Link: </a>\r\n' : ''}\r\n`;
+    const version = this.chance(90) ? '1.1' : this.pick(['1.0', '1.0', '1.2']);
+    const fields = Array.from({ length: this.below(8) }, () => this.#field());
+    let body = 'x'.repeat(this.below(40));
+    const framing = this.below(100);
+    if (framing < 45) {
+      const length = this.chance(odd) ? this.pick(lengths) : String(body.length);
+      fields.push(
+        `${this.#cased('Content-Length')}:${this.pick(responsePadding)}${length}${this.chance(90) ? '' : ' \t'}`,
+      );
+    }
+    if (framing >= 43 && framing < 90) {
+      const coding = this.chance(odd)
+        ? this.pick(codings)
+        : this.pick(['chunked', 'Chunked', 'gzip, chunked', 'gzip,\tchunked ,']);
+      fields.push(`${this.#cased('Transfer-Encoding')}:${this.pick(responsePadding)}${coding}`);
+      body = this.chunks();
+    }
+    if (this.chance(30))
+      fields.push(`${this.#cased('Connection')}:${this.pick(responsePadding)}${this.pick(connections)}`);
+    this.#shuffle(fields);
+    const lines = [`HTTP/${version} ${this.pick(statuses.slice(0, odd === 0 ? 14 : undefined))}`, ...fields, ''];
+    text += lines.map((line) => line + (this.chance(odd / 3) ? this.pick(lineEnds) : '\r\n')).join('');
+    return this.#changed(text + body, odd) + this.pick(['', '', 'HTTP/1.1 200 OK\r\n\r\n', 'xx']);
+  }
+
+  /** A chunked body, most often a good one. */
+  chunks(): string {
+    let text = '';
+    for (let count = this.below(5); count > 0; count--) {
+      const data = 'd'.repeat(this.chance(90) ? 1 + this.below(30) : 300 + this.below(3000));
+      const size = data.length.toString(16);
+      text += `${this.chance(10) ? '000' : ''}${this.chance(50) ? size : size.toUpperCase()}`;
+      text += `${this.chance(80) ? '' : this.pick(extensions)}\r\n${data}\r\n`;
+    }
+    text += `${this.chance(80) ? '0' : '0000'}${this.chance(90) ? '' : this.pick(extensions)}\r\n`;
+    for (let count = this.chance(80) ? 0 : this.below(4); count > 0; count--) text += `${this.#field()}\r\n`;
+    return `${text}\r\n`;
+  }
+
+  /** The same, more often with something wrong, and bytes behind it. */
+  oddChunks(): string {
+    return this.#changed(this.chunks(), this.chance(50) ? 0 : 6) + this.pick(['', 'GET / HTTP/1.1\r\n']);
+  }
+
+  /** The text in packets, cut at random. */
+  cut(text: string): string[] {
+    const packets: string[] = [];
+    const most = this.pick([3, 20, 20, 200, 200, 2500, 2500, 2500, this.chance(40) ? 1 : 7]);
+    for (let at = 0; at < text.length; ) {
+      const length = 1 + this.below(text.length > 600 ? Math.max(most, 100) : most);
+      packets.push(text.slice(at, at + length));
+      at += length;
+    }
+    return packets;
   }
 
   /** The text with bytes changed, inserted, left out or said twice. */
