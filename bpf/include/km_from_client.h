@@ -50,9 +50,22 @@ __noinline int km_stray_syn(struct __sk_buff *skb)
 	struct km_listener_key where = {.protocol = IPPROTO_TCP};
 	struct km_work *w = km_worked();
 	struct km_listener *listener;
+	struct km_wire *wire;
 
 	if (!w)
 		return KM_WAY_PASS;
+	/*
+	 * A program has bound a port of those that halves use, and asks for an endpoint itself: two connections
+	 * of one tuple cannot be told apart. Its next SYN comes in a second.
+	 */
+	wire = bpf_map_lookup_elem(&km_wire, &w->key);
+	if (wire) {
+		if (wire->state == KM_WIRE_LIVE) {
+			km_count(KM_COUNTER_STALE_TUPLE);
+			return KM_WAY_DROP;
+		}
+		bpf_map_delete_elem(&km_wire, &w->key);
+	}
 	km_addr_copy(where.addr, w->p.to);
 	where.port = w->p.to_port;
 	listener = bpf_map_lookup_elem(&km_listener, &where);
