@@ -343,15 +343,13 @@ __noinline int km_forward(struct sk_msg_md *m, __u32 slot, __u32 index)
 		ends = false;
 	current = f->current;
 	if (message->busy)
-		kick = index != current;
+		kick = index != current || !ends;
 	else
 		kick = half->state != KM_HALF_OPEN || !ends || total > gate ||
 		       scratch->head.flags & (KM_HTTP_EXPECT | KM_HTTP_CONNECT | KM_HTTP_UPGRADE);
 	f->next.request_bytes = total;
 	f->requests += 1;
 	f->flags &= ~(KM_FLOW_ECHO | KM_FLOW_CHUNKED | KM_FLOW_SWITCH);
-	if (!ends || scratch->head.flags & (KM_HTTP_CONNECT | KM_HTTP_UPGRADE))
-		f->flags |= KM_FLOW_OPAQUE;
 	f->target = index;
 	if (!kick) {
 		f->req_end = message->seq + total;
@@ -371,13 +369,18 @@ __noinline int km_forward(struct sk_msg_md *m, __u32 slot, __u32 index)
 	f->kick_got = message->seq;
 	/* Bodies of more than 2 GiB: the number would lie behind us. */
 	f->req_end = f->kick_end + (total > 0x7fffffff ? 0x7fffffff : total);
+	if (!ends) {
+		__builtin_memset(&f->chunks, 0, sizeof(f->chunks));
+		f->chunks_seq = f->req_end;
+		f->flags |= KM_FLOW_CHUNKED;
+	}
 	f->flags |= KM_FLOW_KICK;
 	bpf_msg_apply_bytes(m, gate);
 	return SK_PASS;
 }
 
 /* Not HTTP: balanced once, and left alone from then on. */
-static __always_inline int km_pass_through(struct sk_msg_md *m, __u32 slot)
+static __always_inline int km_pass_through(struct sk_msg_md *m, __u32 slot, struct km_flow *f)
 {
 	struct km_route_scratch *scratch = km_route_slot(slot);
 	struct km_decision *d = km_decision_slot(slot);
@@ -388,13 +391,15 @@ static __always_inline int km_pass_through(struct sk_msg_md *m, __u32 slot)
 	d->cluster = d->listening.cluster;
 	d->retries = KM_DEFAULT_RETRIES;
 	d->edits = 0;
-	scratch->head.flags = KM_HTTP_CONNECT;
+	scratch->head.flags = KM_HTTP_UPGRADE;
 	scratch->head.body = KM_BODY_NONE;
 	scratch->head.bytes = m->size;
 	index = km_choose_half(slot);
 	if (index >= KM_HALVES)
 		return SK_DROP;
-	return km_forward(m, slot, index);
+	index = km_forward(m, slot, index);
+	f->flags |= KM_FLOW_OPAQUE;
+	return index;
 }
 
 static __always_inline void km_tell_source(__u32 slot, __u64 workload)
@@ -443,10 +448,10 @@ static __always_inline int km_begin(struct sk_msg_md *m, __u32 slot, struct km_f
 			km_decide_status(d, 400, KM_REASON_BAD_REQUEST);
 			break;
 		}
-		return km_pass_through(m, slot);
+		return km_pass_through(m, slot, f);
 	case KM_HTTP_TLS:
 	case KM_HTTP_PREFACE:
-		return km_pass_through(m, slot);
+		return km_pass_through(m, slot, f);
 	case KM_HTTP_VERSION:
 		km_decide_status(d, 505, KM_REASON_BAD_REQUEST);
 		break;
@@ -494,6 +499,8 @@ int km_request(struct sk_msg_md *m)
 	if (f->flags & (KM_FLOW_OPAQUE | KM_FLOW_CLOSE))
 		return SK_PASS;
 	if (f->requests) {
+		if (f->flags & KM_FLOW_CHUNKED)
+			return SK_PASS;
 		if (km_before(seq, f->req_end)) {
 			left = f->req_end - seq;
 			if (m->size > left)

@@ -182,7 +182,10 @@ __noinline __u64 km_less_busy(__u32 first, __u32 slots, __u64 cluster_id, __u64 
 	return km_endpoint_active(second) < km_endpoint_active(id) ? second : id;
 }
 
-/* An endpoint by trying slots from `index` on. With `draw` the next few are drawn. */
+/*
+ * An endpoint by trying slots from `index` on; with `draw` the first few are drawn. 5.10 would follow a
+ * counter that goes round by a branch through all pairs of its values and the step's: so it is a remainder.
+ */
 __noinline __u64 km_try_slots(__u64 run, __u32 index, __u32 draw, __u64 cluster_id, __u64 avoid)
 {
 	__u32 first = run >> 32;
@@ -190,15 +193,12 @@ __noinline __u64 km_try_slots(__u64 run, __u32 index, __u32 draw, __u64 cluster_
 	__u32 step;
 
 	for (step = 0; step < KM_PICK_TRIES; step++) {
-		__u64 id;
+		__u64 id = km_slot_endpoint(first + (index + step) % slots, cluster_id, avoid);
 
-		id = km_slot_endpoint(first + index, cluster_id, avoid);
 		if (id)
 			return id;
 		if (draw && step < KM_PICK_RANDOM - 1)
-			index = km_random_below(slots);
-		else
-			index = index + 1 < slots ? index + 1 : 0;
+			index = bpf_get_prandom_u32() >> 8;
 	}
 	return 0;
 }

@@ -22,6 +22,16 @@ struct {
 	__uint(max_entries, 4194304); /* bytes */
 } km_request_event SEC(".maps");
 
+static __always_inline void km_answer_begin(struct km_flow *f, __u32 rcv_start)
+{
+	__builtin_memset(&f->answer, 0, sizeof(f->answer));
+	if (f->now.flags & KM_HTTP_HEAD)
+		f->answer.flags = KM_RESPONSE_NO_BODY;
+	if (f->now.flags & KM_HTTP_CONNECT)
+		f->answer.flags |= KM_RESPONSE_TUNNEL;
+	f->answer_seq = rcv_start;
+}
+
 /* The request that waited goes to its endpoint now; what comes from there is its answer. */
 static __noinline int km_exchange_begin(struct km_flow *f, __u32 rcv_start)
 {
@@ -30,14 +40,16 @@ static __noinline int km_exchange_begin(struct km_flow *f, __u32 rcv_start)
 
 	if (!f)
 		return 0;
-	if (f->now.open) {
+	if (f->now.open && !f->now.lost) {
 		/* Pipelined to the same endpoint: it is told as one more of the request before. */
 		f->now.pipelined += 1;
 	} else {
 		f->now = f->next;
 		f->now.open = 1;
 		f->now.pipelined = 0;
+		f->now.lost = 0;
 		f->now.rcv_start = rcv_start;
+		km_answer_begin(f, rcv_start);
 	}
 	endpoint = f->next.endpoint;
 	stats = bpf_map_lookup_elem(&km_endpoint_stats, &endpoint);
@@ -164,27 +176,34 @@ static __always_inline bool km_owes_nothing(const struct km_flow *f, __u32 seen)
 	if (f->current == KM_NO_HALF)
 		return true;
 	half = &f->half[f->current & (KM_HALVES - 1)];
-	return !f->now.open && seen + half->ack_shift == half->rcv_nxt;
+	return (!f->now.open || f->now.lost) && seen + half->ack_shift == half->rcv_nxt;
 }
 
 /* The answer is complete, or will never be (`reason`). */
-static __always_inline void km_exchange_end(struct km_flow *f, const struct km_flow_key *key,
-					    __u64 response_bytes, __u16 status, __u8 reason)
+static __noinline __attribute__((unused)) int km_exchange_end(struct km_flow *f,
+							      const struct km_flow_key *key,
+							      __u64 response_bytes, __u32 status,
+							      __u32 reason)
 {
 	struct km_endpoint_stats *stats;
-	__u64 endpoint = f->now.endpoint;
+	__u64 endpoint;
 
-	if (!f->now.open)
-		return;
+	if (!f || !key || !f->now.open)
+		return 0;
+	endpoint = f->now.endpoint;
 	f->now.status = status;
 	f->now.reason = reason;
-	f->now.open = f->now.pipelined != 0;
-	if (f->now.open)
-		f->now.pipelined -= 1;
+	f->now.open = 0;
 	stats = bpf_map_lookup_elem(&km_endpoint_stats, &endpoint);
 	if (stats)
 		__sync_fetch_and_add(&stats->active, -1);
 	km_exchange_count(f, key, &f->now, response_bytes);
+	if (f->now.pipelined) {
+		f->now.pipelined -= 1;
+		f->now.open = 1;
+		f->now.start_ns = bpf_ktime_get_ns();
+	}
+	return 0;
 }
 
 /* A request that was answered here. */

@@ -22,7 +22,7 @@
 
 #define KM_HALVES	 8 /* endpoints that a client connection is open to at once */
 #define KM_NO_HALF	 0xff
-#define KM_WINDOW_SCALE	 5    /* of the windows that a client is shown: up to 2 MiB */
+#define KM_WINDOW_SCALE 4 /* of the windows that a client is shown: up to 1 MiB, in steps of 16 bytes */
 #define KM_MAX_GATE	 8960 /* bytes of a kick: one segment of a jumbo frame */
 #define KM_MIN_GATE	 512
 #define KM_NS_PER_MS	 1000000ULL
@@ -112,7 +112,8 @@ struct km_exchange {
 	__u8 path_length;
 	__u8 path_cut;
 	__u8 pipelined; /* further requests behind this one on the same half */
-	__u8 pad[6];
+	__u8 lost;	/* its end cannot be seen: the client's next request tells it */
+	__u8 pad[5];
 	char method[KM_EVENT_METHOD_MAX];
 	char host[KM_EVENT_HOST_MAX];
 	char path[KM_EVENT_PATH_MAX];
@@ -146,7 +147,10 @@ struct km_flow {
 	__u64 netns;
 	__u64 closed_ns;
 	struct km_response answer;
-	struct km_chunks chunks;
+	struct km_chunks chunks; /* of the request's body */
+	__u32 answer_seq; /* the half's number up to which the answer was read; of its end once that is known
+			   */
+	__u32 chunks_seq; /* the client's number up to which the body was read */
 	struct km_exchange now;
 	struct km_exchange next;
 	struct km_half victim; /* a half that makes room: it gets a FIN with the next kick */

@@ -24,7 +24,7 @@ static __always_inline void km_wire_release(const struct km_flow_key *key, const
 }
 
 /* Forgets a flow and its ports. */
-static __noinline int km_flow_delete(struct km_flow *f, const struct km_flow_key *key)
+static __noinline __attribute__((unused)) int km_flow_delete(struct km_flow *f, const struct km_flow_key *key)
 {
 	struct km_flow_key copy;
 	__u32 i;
@@ -41,14 +41,6 @@ static __noinline int km_flow_delete(struct km_flow *f, const struct km_flow_key
 	}
 	bpf_map_delete_elem(&km_flow, &copy);
 	return 0;
-}
-
-/* Nothing is left to carry: the flow goes as soon as the client's socket has. */
-static __always_inline void km_flow_done(struct km_flow *f, const struct km_flow_key *key)
-{
-	f->flags |= KM_FLOW_DONE;
-	if (f->flags & KM_FLOW_CLOSED)
-		km_flow_delete(f, key);
 }
 
 #endif

@@ -3,6 +3,7 @@
 #ifndef KM_FROM_CLIENT_H
 #define KM_FROM_CLIENT_H
 
+#include "km_http_chunks.h"
 #include "km_splice.h"
 
 /* SYN-ACK in the service's name. The window is one segment: a kick fills it. No timestamps, no Fast Open
@@ -49,9 +50,22 @@ __noinline int km_stray_syn(struct __sk_buff *skb)
 	struct km_listener_key where = {.protocol = IPPROTO_TCP};
 	struct km_work *w = km_worked();
 	struct km_listener *listener;
+	struct km_wire *wire;
 
 	if (!w)
 		return KM_WAY_PASS;
+	/*
+	 * A program has bound a port of those that halves use, and asks for an endpoint itself: two connections
+	 * of one tuple cannot be told apart. Its next SYN comes in a second.
+	 */
+	wire = bpf_map_lookup_elem(&km_wire, &w->key);
+	if (wire) {
+		if (wire->state == KM_WIRE_LIVE) {
+			km_count(KM_COUNTER_STALE_TUPLE);
+			return KM_WAY_DROP;
+		}
+		bpf_map_delete_elem(&km_wire, &w->key);
+	}
 	km_addr_copy(where.addr, w->p.to);
 	where.port = w->p.to_port;
 	listener = bpf_map_lookup_elem(&km_listener, &where);
@@ -65,8 +79,11 @@ __noinline int km_stray_syn(struct __sk_buff *skb)
 __noinline int km_client_reset(struct __sk_buff *skb)
 {
 	KM_FIND_FLOW(KM_WAY_DROP);
-	if (f->now.open)
-		km_exchange_end(f, &w->key, 0, f->now.status, KM_REASON_CLIENT_GONE);
+	if (f->now.open) {
+		f->now.pipelined = 0;
+		km_exchange_end(f, &w->key, 0, f->answer.status,
+				f->now.lost ? KM_REASON_NONE : KM_REASON_CLIENT_GONE);
+	}
 	/* A number of ours is the very one that an endpoint expects; the client's may lie behind a kick. */
 	km_end_halves(skb, KM_END_RESET | KM_END_ALL);
 	km_flow_delete(f, &w->key);
@@ -250,6 +267,30 @@ __noinline int km_unbound(struct __sk_buff *skb)
 	return KM_WAY_DROP;
 }
 
+/*
+ * Follows a chunked body to its end, behind which nothing may come that was not decided. Returns 1 for a
+ * packet that overtook others: TCP sends it again. Negative: the body is none, or it does not end where it
+ * says.
+ */
+static __always_inline int km_read_body(struct __sk_buff *skb, struct km_work *w, struct km_flow *f)
+{
+	__u32 skip = f->chunks_seq - w->p.seq, end = 0;
+
+	if (km_after(w->p.seq, f->chunks_seq))
+		return 1;
+	/* The head, or bytes that were read before. */
+	if (skip >= w->p.payload)
+		return 0;
+	f->chunks_seq = w->p.seq + w->p.payload;
+	if (!km_chunks_advance(skb, w->p.tcp + w->p.header + skip, w->p.payload - skip, &f->chunks, &end))
+		return f->chunks.step == KM_CHUNKS_BAD ? -1 : 0;
+	if (skip + end != w->p.payload)
+		return -1;
+	f->req_end = f->chunks_seq;
+	f->flags &= ~KM_FLOW_CHUNKED;
+	return 0;
+}
+
 /* The first bytes of a request that goes to another open half without a kick. False: it closed meanwhile. */
 static __always_inline bool km_switch(struct km_work *w, struct km_flow *f)
 {
@@ -330,13 +371,22 @@ static __always_inline int km_from_client(struct __sk_buff *skb, bool outside)
 			      f->base)) /* a kick or an older request again: its acknowledgement was lost */
 			return km_to_client(skb, w, w->p.ack, f->base, KM_TCP_ACK,
 					    km_shown_window(f, f->half[f->current & (KM_HALVES - 1)].window));
-		if (!(flags & (KM_FLOW_OPAQUE | KM_FLOW_CHUNKED)) && km_after(end, f->req_end))
+		if (flags & KM_FLOW_CHUNKED) {
+			int read = km_read_body(skb, w, f);
+
+			if (read < 0)
+				return km_bypassed(skb);
+			if (read)
+				return KM_WAY_DROP;
+		} else if (!(flags & KM_FLOW_OPAQUE) && km_after(end, f->req_end)) {
 			return km_bypassed(skb);
+		}
 	}
 	half = &f->half[f->current & (KM_HALVES - 1)];
 	seq = w->p.seq - half->seq_shift;
 	ack = w->p.ack + half->ack_shift;
-	/* An acknowledgement may stand behind bytes that were lost before they came here, and go elsewhere. */
+	/* An acknowledgement may stand behind bytes that were lost before they came here, and go elsewhere.
+	 */
 	if (!w->p.payload && !(w->p.flags & KM_TCP_FIN) && km_after(seq, half->snd_nxt))
 		seq = half->snd_nxt;
 	if (w->p.header > sizeof(struct tcphdr) && km_shift_sack(skb, half->ack_shift))

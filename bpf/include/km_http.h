@@ -68,11 +68,65 @@ struct km_http_parser {
 	struct km_route_range host;	 /* the Host field's value, with port */
 };
 
-/* STUBTYPES */
-struct km_response {
-	__u64 a[4];
+/* Where in a chunked body (RFC 9112 §7.1) a walk stands. */
+enum km_chunks_step {
+	KM_CHUNKS_SIZE = 0,
+	KM_CHUNKS_EXTENSION = 1,
+	KM_CHUNKS_SIZE_LF = 2,
+	KM_CHUNKS_DATA = 3,
+	KM_CHUNKS_DATA_CR = 4,
+	KM_CHUNKS_DATA_LF = 5,
+	KM_CHUNKS_LINE = 6, /* a trailer, or the empty line */
+	KM_CHUNKS_NAME = 7,
+	KM_CHUNKS_VALUE = 8,
+	KM_CHUNKS_LINE_LF = 9,
+	KM_CHUNKS_END_LF = 10,
+	KM_CHUNKS_DONE = 11,
+	KM_CHUNKS_BAD = 12, /* stays so */
 };
+
+/* A chunked body so far; all zero: its beginning. */
 struct km_chunks {
-	__u64 a[2];
+	__u64 remaining; /* bytes of the chunk that are to come; its size while that is read */
+	__u32 line;	 /* bytes of extensions of the chunk, or of all trailers */
+	__u8 step;	 /* enum km_chunks_step */
+	__u8 digits;	 /* of the size */
+	__u16 pad;
 };
+
+enum km_response_phase {
+	KM_RESPONSE_HEAD = 0,
+	KM_RESPONSE_LENGTH = 1,
+	KM_RESPONSE_CHUNKED = 2,
+	KM_RESPONSE_UNTIL_CLOSE = 3,
+	KM_RESPONSE_OPAQUE = 4, /* 101, or 2xx to CONNECT: no HTTP any more */
+	KM_RESPONSE_DONE = 5,
+	KM_RESPONSE_UNKNOWN = 6, /* malformed; ends with the connection */
+};
+
+enum km_response_flags {
+	KM_RESPONSE_NO_BODY = 1, /* the caller's: answers HEAD */
+	KM_RESPONSE_TUNNEL = 2,	 /* the caller's: answers CONNECT */
+	KM_RESPONSE_CLOSE = 4,	 /* the connection ends with this response */
+	/* What the head has said so far. */
+	KM_RESPONSE_KEEP = 8,
+	KM_RESPONSE_VERSION_10 = 16,
+	KM_RESPONSE_SIZED = 32,	  /* content-length */
+	KM_RESPONSE_CODED = 64,	  /* transfer-encoding */
+	KM_RESPONSE_CHUNKS = 128, /* whose last coding is chunked */
+	KM_RESPONSE_PADDED = 256, /* spaces behind an option or a number */
+};
+
+/* A response so far; all zero but the caller's flags: its beginning. */
+struct km_response {
+	struct km_chunks body; /* remaining: of a body of known length, too */
+	__u16 status;	       /* of the last head; 1xx until the final one is there */
+	__u16 flags;	       /* enum km_response_flags */
+	__u8 phase;	       /* enum km_response_phase */
+	__u8 step;	       /* where in the head: enum km_response_step */
+	__u8 index;	       /* bytes of the status line, the name or the option so far */
+	__u8 left;	       /* what the name or the option may still be, a bit each */
+	__u8 pad[8];
+};
+
 #endif

@@ -10,6 +10,8 @@
 #define KM_HTTP_MAX_HOST 260
 /* Spaces and tabs before or behind a value. */
 #define KM_HTTP_MAX_PADDING 256
+/* Elements of a Connection field, empty ones too. */
+#define KM_HTTP_MAX_OPTIONS 256
 /* Content-Length has at most so many digits: any such number fits. */
 #define KM_HTTP_MAX_DIGITS 18
 
@@ -219,7 +221,7 @@ __noinline int km_http_connection(__u32 slot, __u64 begin, __u64 end)
 	scratch->parser.seen |= option;
 	if (option)
 		return 0;
-	for (i = 0; i < 256; i++) {
+	for (i = 0; i < KM_HTTP_MAX_OPTIONS + 1; i++) {
 		if (begin >= end)
 			return 0;
 		begin = km_http_connection_element(slot, begin, end);

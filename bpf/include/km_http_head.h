@@ -9,30 +9,11 @@
 
 #include "km_http_target.h"
 
-/* The first byte that may not stand in a value, or how far the words reach. */
-static __always_inline __u64 km_http_value_end(const struct km_route_scratch *scratch, __u64 position,
-					       __u32 words)
-{
-	__u32 i;
-
-	for (i = 0; i < words; i++) {
-		__u64 marks = km_http_controls(km_http_load(scratch, position));
-
-		position += km_http_index(marks);
-		if (!marks)
-			continue;
-		if (!km_http_in_value(km_http_byte(scratch, position)))
-			break;
-		position += 1;
-	}
-	return position;
-}
-
 __noinline __u64 km_http_value_block(__u32 slot, __u64 position)
 {
 	const struct km_route_scratch *scratch = km_route_slot(slot);
 
-	return scratch ? km_http_value_end(scratch, position, 64) : 0;
+	return scratch ? km_http_value_end(scratch->bytes, KM_ROUTE_MAX_HEAD - 1, position, 64) : 0;
 }
 
 __noinline __u64 km_http_value_rest(__u32 slot, __u64 position)
@@ -52,8 +33,7 @@ __noinline __u64 km_http_value_rest(__u32 slot, __u64 position)
 __noinline __s64 km_http_field(__u32 slot, __u64 begin)
 {
 	struct km_route_scratch *scratch = km_route_slot(slot);
-	__u64 position = begin, length, value, end, byte, count;
-	__u32 i;
+	__u64 position, length, value, end, byte, count;
 
 	if (!scratch)
 		return KM_HTTP_STOP(KM_HTTP_BAD);
@@ -61,34 +41,28 @@ __noinline __s64 km_http_field(__u32 slot, __u64 begin)
 		scratch->head.bytes = begin + 2;
 		return KM_HTTP_STOP(KM_HTTP_COMPLETE);
 	}
-	for (i = 0; i < KM_HTTP_NAME_WORDS; i++) {
-		__u64 marks = km_http_odd(km_http_load(scratch, position));
-
-		position += km_http_index(marks);
-		if (!marks)
-			continue;
-		if (!km_http_in_token(km_http_byte(scratch, position)))
-			break;
-		position += 1;
-	}
-	byte = km_http_byte(scratch, position);
+	position = km_http_token_end(scratch->bytes, KM_ROUTE_MAX_HEAD - 1, begin, 4);
+	if (km_http_in_token(km_http_byte(scratch, position)))
+		position = km_http_token_rest(slot, position);
 	length = position - begin;
-	if (byte != ':') {
-		if (km_http_in_token(byte))
-			return KM_HTTP_STOP(KM_HTTP_TOO_LONG);
+	if (length > KM_HTTP_MAX_NAME)
+		return KM_HTTP_STOP(KM_HTTP_TOO_LONG);
+	byte = km_http_byte(scratch, position);
+	if (byte != ':')
 		return km_http_refuse(scratch, byte == '\r' && !length ? position + 1 : position);
-	}
 	if (!length)
 		return KM_HTTP_STOP(KM_HTTP_BAD);
-	position += 1;
-	if (km_http_byte(scratch, position) == ' ')
-		position += 1;
-	if (km_http_is_space(km_http_byte(scratch, position)))
-		position = km_http_spaces(slot, position, 1);
-	if (km_http_is_space(km_http_byte(scratch, position)))
-		return KM_HTTP_STOP(KM_HTTP_BAD);
-	value = position;
-	position = km_http_value_end(scratch, position, 16);
+	value = position + 1;
+	if (km_http_byte(scratch, value) == ' ')
+		value += 1;
+	if (km_http_is_space(km_http_byte(scratch, value))) {
+		value = km_http_spaces(slot, value, 1);
+		if (km_http_is_space(km_http_byte(scratch, value)) ||
+		    value - position > KM_HTTP_MAX_PADDING + 1)
+			return KM_HTTP_STOP(KM_HTTP_BAD);
+	}
+	position = value;
+	position = km_http_value_end(scratch->bytes, KM_ROUTE_MAX_HEAD - 1, position, 16);
 	if (km_http_in_value(km_http_byte(scratch, position)))
 		position = km_http_value_rest(slot, position);
 	if (km_http_byte(scratch, position) != '\r')

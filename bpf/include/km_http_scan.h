@@ -70,4 +70,83 @@ static __always_inline bool km_http_in_token(__u64 byte)
 	return byte < 0x80 && (bits >> (byte & 63) & 1);
 }
 
+typedef __u64 __attribute__((may_alias)) km_http_word;
+
+/* Eight bytes as a word. */
+#define KM_HTTP_WORD(a, b, c, d, e, f, g, h)                                                                 \
+	((__u64)(a) | (__u64)(b) << 8 | (__u64)(c) << 16 | (__u64)(d) << 24 | (__u64)(e) << 32 |             \
+	 (__u64)(f) << 40 | (__u64)(g) << 48 | (__u64)(h) << 56)
+/* The first bytes of a word. */
+#define KM_HTTP_FIRST(count) (~0ULL >> (64 - 8 * (count)))
+
+/* Positions are masked for the verifier only, which has to see it: the compiler knows what our functions
+ * return, and would leave the mask out. */
+static __always_inline __u64 km_http_mask(__u64 position, __u64 mask)
+{
+	asm("" : "+r"(position));
+	return position & mask;
+}
+
+static __always_inline __u64 km_http_word_at(const __u8 *text, __u64 mask, __u64 position)
+{
+	return *(const km_http_word *)(text + km_http_mask(position, mask));
+}
+
+static __always_inline __u64 km_http_byte_at(const __u8 *text, __u64 mask, __u64 position)
+{
+	return text[km_http_mask(position, mask)];
+}
+
+/* Where the token ends that begins here, or how far the turns reach: each takes eight bytes, or up to one
+ * that is rare in names. */
+static __always_inline __u64 km_http_token_end(const __u8 *text, __u64 mask, __u64 position, __u32 turns)
+{
+	__u32 i;
+
+	for (i = 0; i < turns; i++) {
+		__u64 marks = km_http_odd(km_http_word_at(text, mask, position));
+
+		if (!marks) {
+			position += 8;
+			continue;
+		}
+		position += km_http_index(marks);
+		if (!km_http_in_token(km_http_byte_at(text, mask, position)))
+			break;
+		position += 1;
+	}
+	return position;
+}
+
+/* The first byte that may not stand in a value, or how far the turns reach: each takes eight bytes,
+ * or up to a tab. */
+static __always_inline __u64 km_http_value_end(const __u8 *text, __u64 mask, __u64 position, __u32 turns)
+{
+	__u32 i;
+
+	for (i = 0; i < turns; i++) {
+		__u64 marks = km_http_controls(km_http_word_at(text, mask, position));
+
+		if (!marks) {
+			position += 8;
+			continue;
+		}
+		position += km_http_index(marks);
+		if (!km_http_in_value(km_http_byte_at(text, mask, position)))
+			break;
+		position += 1;
+	}
+	return position;
+}
+
+static __always_inline bool km_http_is_space(__u64 byte)
+{
+	return byte == ' ' || byte == '\t';
+}
+
+static __always_inline bool km_http_is_digit(__u64 byte)
+{
+	return byte - '0' < 10;
+}
+
 #endif

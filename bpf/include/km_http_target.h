@@ -6,8 +6,8 @@
 
 #include "km_http_fields.h"
 
-/* The longest method, in words. */
-#define KM_HTTP_METHOD_WORDS 3
+/* The longest method, in bytes. */
+#define KM_HTTP_MAX_METHOD 24
 
 /* What the beginning of a connection is when it is no HTTP. A line end is none of another protocol but
  * PROXY's, version 2; servers that skip line ends would take what follows as a request. */
@@ -55,25 +55,16 @@ __noinline __s64 km_http_preface(__u32 slot)
 __noinline __s64 km_http_method(__u32 slot)
 {
 	struct km_route_scratch *scratch = km_route_slot(slot);
-	__u64 position = 0, byte, word;
-	__u32 i;
+	__u64 position, word;
 
 	if (!scratch)
 		return KM_HTTP_STOP(KM_HTTP_BAD);
-	for (i = 0; i < KM_HTTP_METHOD_WORDS; i++) {
-		__u64 marks = km_http_odd(km_http_load(scratch, position));
-
-		position += km_http_index(marks);
-		if (!marks)
-			continue;
-		if (!km_http_in_token(km_http_byte(scratch, position)))
-			break;
-		position += 1;
-	}
-	byte = km_http_byte(scratch, position);
+	position = km_http_token_rest(slot, 0);
+	if (position > KM_HTTP_MAX_METHOD)
+		return km_http_foreign(slot);
 	if (position >= scratch->parser.length)
 		return KM_HTTP_STOP(KM_HTTP_INCOMPLETE);
-	if (byte != ' ' || !position)
+	if (km_http_byte(scratch, position) != ' ' || !position)
 		return km_http_foreign(slot);
 	word = km_http_load(scratch, 0);
 	if ((word & KM_HTTP_FIRST(4)) == KM_HTTP_WORD('P', 'R', 'I', ' ', 0, 0, 0, 0))
@@ -167,9 +158,11 @@ __noinline __u64 km_http_target_block(__u32 slot, __u64 position)
 	for (i = 0; i < 64; i++) {
 		__u64 marks = km_http_target_ends(km_http_load(scratch, position));
 
-		position += km_http_index(marks);
-		if (!marks)
+		if (!marks) {
+			position += 8;
 			continue;
+		}
+		position += km_http_index(marks);
 		if (km_http_byte(scratch, position) != '?')
 			break;
 		position += 1;
@@ -239,7 +232,7 @@ __noinline __s64 km_http_line(__u32 slot)
 	scratch->request.method.offset = 0;
 	scratch->request.method.length = position;
 	path = position + 1;
-	if (km_http_byte(scratch, path) != '/') {
+	if (km_http_byte(scratch, path) != '/' || scratch->head.flags & KM_HTTP_CONNECT) {
 		next = km_http_other_target(slot, path);
 		if (next < 0)
 			return next;

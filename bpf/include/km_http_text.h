@@ -2,7 +2,6 @@
 /*
  * How the head parser reads a scratch slot. Behind the text stand eight bytes of zero, so that no scan runs
  * past it: a byte that does not fit is looked at for its place, and means "not yet" behind the text's end.
- * Positions are masked for the verifier only.
  */
 #ifndef KM_HTTP_TEXT_H
 #define KM_HTTP_TEXT_H
@@ -13,31 +12,20 @@
 
 /* The longest head: the zeros have to fit behind it. */
 #define KM_HTTP_MAX_HEAD (KM_ROUTE_MAX_HEAD - 16)
-/* The longest name of a field, in words. */
-#define KM_HTTP_NAME_WORDS 32
+/* The longest name of a field, in bytes. */
+#define KM_HTTP_MAX_NAME 128
 
 /* Positions are not negative; these say that there is none, and why. */
 #define KM_HTTP_STOP(verdict) (-1 - (__s64)(verdict))
 
-typedef __u64 __attribute__((may_alias)) km_http_word;
-
-/* Eight bytes as a word. */
-#define KM_HTTP_WORD(a, b, c, d, e, f, g, h)                                                                 \
-	((__u64)(a) | (__u64)(b) << 8 | (__u64)(c) << 16 | (__u64)(d) << 24 | (__u64)(e) << 32 |             \
-	 (__u64)(f) << 40 | (__u64)(g) << 48 | (__u64)(h) << 56)
-/* The first bytes of a word. */
-#define KM_HTTP_FIRST(count) (~0ULL >> (64 - 8 * (count)))
-
 static __always_inline __u64 km_http_load(const struct km_route_scratch *scratch, __u64 position)
 {
-	position &= KM_ROUTE_MAX_HEAD - 1;
-	return *(const km_http_word *)(scratch->bytes + position);
+	return km_http_word_at(scratch->bytes, KM_ROUTE_MAX_HEAD - 1, position);
 }
 
 static __always_inline __u64 km_http_byte(const struct km_route_scratch *scratch, __u64 position)
 {
-	position &= KM_ROUTE_MAX_HEAD - 1;
-	return scratch->bytes[position];
+	return km_http_byte_at(scratch->bytes, KM_ROUTE_MAX_HEAD - 1, position);
 }
 
 /* The byte at the position is wrong, or not there yet. */
@@ -56,14 +44,12 @@ static __always_inline __u64 km_http_difference(__u64 one, __u64 other)
 	return km_http_index(difference & KM_HTTP_HIGH);
 }
 
-static __always_inline bool km_http_is_space(__u64 byte)
+__noinline __u64 km_http_token_rest(__u32 slot, __u64 position)
 {
-	return byte == ' ' || byte == '\t';
-}
+	const struct km_route_scratch *scratch = km_route_slot(slot);
 
-static __always_inline bool km_http_is_digit(__u64 byte)
-{
-	return byte - '0' < 10;
+	return scratch ? km_http_token_end(scratch->bytes, KM_ROUTE_MAX_HEAD - 1, position, KM_HTTP_MAX_NAME)
+		       : 0;
 }
 
 #endif

@@ -137,6 +137,22 @@ static __always_inline void km_take_over(struct km_flow *f, __u32 index, __u32 b
 	f->flags &= ~(KM_FLOW_KICK | KM_FLOW_SWITCH);
 }
 
+/* Nothing is left to carry: the flow goes as soon as the client's socket has. */
+static __noinline int km_flow_done(struct km_flow *f, const struct km_flow_key *key)
+{
+	if (!f || !key)
+		return 0;
+	if (f->now.open) {
+		f->now.pipelined = 0;
+		km_exchange_end(f, key, 0, f->answer.status,
+				f->now.lost ? KM_REASON_NONE : KM_REASON_CLIENT_GONE);
+	}
+	f->flags |= KM_FLOW_DONE;
+	if (f->flags & KM_FLOW_CLOSED)
+		km_flow_delete(f, key);
+	return 0;
+}
+
 /* `how` of km_end_halves(). */
 #define KM_END_RESET 1
 #define KM_END_ALL   2

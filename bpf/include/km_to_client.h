@@ -3,6 +3,7 @@
 #ifndef KM_TO_CLIENT_H
 #define KM_TO_CLIENT_H
 
+#include "km_http_response.h"
 #include "km_splice.h"
 
 /* The flow is gone, or the half is closed from our side: the wire entry knows enough to end it in order. */
@@ -169,9 +170,11 @@ __noinline int km_endpoint_reset(struct __sk_buff *skb)
 	ack = w->p.ack + half->seq_shift;
 	if (!(w->p.flags & KM_TCP_ACK))
 		ack = half->una + half->seq_shift;
-	if (f->now.open)
-		km_exchange_end(f, &w->key, half->rcv_nxt - f->now.rcv_start, f->now.status,
+	if (f->now.open) {
+		f->now.pipelined = 0;
+		km_exchange_end(f, &w->key, half->rcv_nxt - f->now.rcv_start, f->answer.status,
 				KM_REASON_ENDPOINT_GONE);
+	}
 	km_wire_release(&w->key, half);
 	half->state = KM_HALF_FREE;
 	if (km_parks(f))
@@ -180,6 +183,49 @@ __noinline int km_endpoint_reset(struct __sk_buff *skb)
 	f->flags |= KM_FLOW_CLOSE;
 	km_flow_done(f, &w->key);
 	return km_to_client(skb, w, seq, ack, KM_TCP_RST | KM_TCP_ACK, 0);
+}
+
+/*
+ * Follows the answer far enough to know its status and its end. Bytes that overtook others are not read: with
+ * a known length the end is known all the same, else the client's next request tells that there was one.
+ */
+static __always_inline void km_read_answer(struct __sk_buff *skb, struct km_work *w, struct km_flow *f,
+					   struct km_half *half)
+{
+	__u32 end, last = w->p.seq + w->p.payload;
+	bool done = false;
+
+	if (w->p.payload && f->answer.phase != KM_RESPONSE_LENGTH) {
+		if (w->p.seq == f->answer_seq) {
+			done = km_response_advance(skb, w->p.tcp + w->p.header, w->p.payload, &f->answer,
+						   &end);
+			f->answer_seq = done ? w->p.seq + end : last;
+			if (f->answer.phase == KM_RESPONSE_LENGTH)
+				f->answer_seq = last + (__u32)f->answer.body.remaining;
+			else if (f->answer.phase == KM_RESPONSE_OPAQUE)
+				f->flags |= KM_FLOW_OPAQUE;
+			else if (f->answer.phase == KM_RESPONSE_UNKNOWN)
+				f->now.lost = 1;
+		} else if (km_after(last, f->answer_seq) && f->answer.phase < KM_RESPONSE_UNTIL_CLOSE) {
+			f->now.lost = 1;
+		}
+	}
+	if (f->answer.phase == KM_RESPONSE_LENGTH)
+		done = !km_before(half->rcv_nxt, f->answer_seq);
+	if (done) {
+		end = f->answer_seq;
+		km_exchange_end(f, &w->key, end - f->now.rcv_start, f->answer.status, KM_REASON_NONE);
+		if (f->now.open) {
+			km_answer_begin(f, end);
+			f->now.rcv_start = end;
+			f->now.lost = km_after(half->rcv_nxt, end);
+		}
+	} else if (w->p.flags & KM_TCP_FIN) {
+		f->now.pipelined = 0;
+		km_exchange_end(f, &w->key, half->rcv_nxt - 1 - f->now.rcv_start, f->answer.status,
+				f->answer.phase >= KM_RESPONSE_UNTIL_CLOSE ? KM_REASON_NONE
+									   : KM_REASON_ENDPOINT_GONE);
+	}
 }
 
 static __always_inline int km_from_endpoint(struct __sk_buff *skb, bool outside)
@@ -229,8 +275,8 @@ static __always_inline int km_from_endpoint(struct __sk_buff *skb, bool outside)
 	if (km_after(w->p.ack, half->una))
 		half->una = w->p.ack;
 	half->window = (__u32)w->p.window << (half->scale & 15);
-	if (w->p.payload && f->now.open)
-		km_exchange_end(f, &w->key, half->rcv_nxt - f->now.rcv_start, 200, KM_REASON_NONE);
+	if (f->now.open && !f->now.lost)
+		km_read_answer(skb, w, f, half);
 	seq = w->p.seq - half->ack_shift;
 	ack = w->p.ack + half->seq_shift;
 	/* Between requests the window is the gate; a kick that is on its way may not be followed by anything.

@@ -1,14 +1,26 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
 /* Runs the HTTP parsers over texts that come as packets, behind 14 bytes that tell what to do. */
 #include "../include/km_http_head.h"
+#include "../include/km_http_response.h"
 
 #define KM_TEST_ETHERNET 14
+
+/* What stands behind the Ethernet header of the packets of the last programs. */
+struct km_test_stream {
+	__u32 end;   /* where it ended, if it did */
+	__u32 ended; /* 1 if it did */
+	struct km_response response;
+};
 
 /* BTF for what the tests read out of packets and slots. */
 struct km_test_http_parts {
 	enum km_http_verdict verdict;
 	enum km_http_body body;
 	enum km_http_flags flags;
+	enum km_response_phase phase;
+	enum km_response_flags response_flags;
+	enum km_chunks_step step;
+	struct km_test_stream stream;
 };
 
 const volatile struct km_test_http_parts km_test_http_parts = {};
@@ -68,6 +80,50 @@ int km_test_http_head(struct __sk_buff *skb)
 	bpf_skb_store_bytes(skb, KM_TEST_ETHERNET + sizeof(head), &scratch->request, sizeof(scratch->request),
 			    0);
 	return verdict;
+}
+
+/* Follows a response over one packet: struct km_test_stream, which it writes back, then the payload. */
+SEC("tc")
+int km_test_http_response(struct __sk_buff *skb)
+{
+	const __u32 payload = KM_TEST_ETHERNET + sizeof(struct km_test_stream);
+	struct km_test_stream stream;
+
+	if (bpf_skb_load_bytes(skb, KM_TEST_ETHERNET, &stream, sizeof(stream)))
+		return -1;
+	stream.end = 0;
+	stream.ended = km_response_advance(skb, payload, skb->len - payload, &stream.response, &stream.end);
+	bpf_skb_store_bytes(skb, KM_TEST_ETHERNET, &stream, sizeof(stream), 0);
+	return stream.response.phase;
+}
+
+/* Follows the payload from a response's beginning, whatever the packet says, and leaves the packet alone: for
+ * measuring. */
+SEC("tc")
+int km_test_http_response_fresh(struct __sk_buff *skb)
+{
+	const __u32 payload = KM_TEST_ETHERNET + sizeof(struct km_test_stream);
+	struct km_response response = {};
+	__u32 end = 0;
+
+	km_response_advance(skb, payload, skb->len - payload, &response, &end);
+	return response.phase;
+}
+
+/* The same for a chunked body alone. */
+SEC("tc")
+int km_test_http_chunks(struct __sk_buff *skb)
+{
+	const __u32 payload = KM_TEST_ETHERNET + sizeof(struct km_test_stream);
+	struct km_test_stream stream;
+
+	if (bpf_skb_load_bytes(skb, KM_TEST_ETHERNET, &stream, sizeof(stream)))
+		return -1;
+	stream.end = 0;
+	stream.ended =
+		km_chunks_advance(skb, payload, skb->len - payload, &stream.response.body, &stream.end);
+	bpf_skb_store_bytes(skb, KM_TEST_ETHERNET, &stream, sizeof(stream), 0);
+	return stream.response.body.step;
 }
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

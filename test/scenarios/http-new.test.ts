@@ -26,6 +26,25 @@ describe('HTTP new connections', { skip: process.getuid?.() !== 0 && process.env
     await forgotten(shop.mesh);
   };
 
+  // Ahead of all others, whose sockets in TIME_WAIT would not share a port.
+  for (const [i, family] of ([4, 6] as const).entries()) {
+    // Ports that the client's kernel hands out by itself; those outside of that range are the mesh's.
+    for (const range of ['20000-22999']) {
+      // Each port once: spliced connections have no timestamps, without which TIME_WAIT keeps a port for a minute.
+      const pairs = 3000;
+      test(`${pairs} pairs of a connection to the service and one to its server, both of one port of ${range}, IPv${family}`, async () => {
+        const server = shop.servers.red;
+        const direct = `${family === 4 ? server.ip4 : server.ip6},${fastPort},red table=`;
+        const flags = ['--direct', direct, '--ports', range, '--requests', String(pairs), '--connections', '4'];
+        const cases = [{ from: 'red table=', path: '/', fields: ['host: single'] }];
+        const load = await httpLoad(shop.client, single[i] ?? '', 80, cases, flags);
+        assert.deepEqual([load.errors, load.misrouted, load.crossed], [{}, 0, 0]);
+        assert.deepEqual(load.answers, { 'red table=': pairs * 4 });
+        await nothingLeft();
+      });
+    }
+  }
+
   for (const [i, family] of ([4, 6] as const).entries()) {
     const requests = many(20_000, 200_000);
     test(`${requests} connections, one request each, one in twenty left by its client in any state, IPv${family}`, async () => {
@@ -41,20 +60,5 @@ describe('HTTP new connections', { skip: process.getuid?.() !== 0 && process.env
       assert.ok(last > first / 3, `connections a second in each tenth: ${load.rates.join(' ')}`);
       await nothingLeft();
     });
-
-    // The first range is what the client's kernel hands out by itself, the second lies outside of it.
-    for (const range of ['20000-20999', '2000-2999']) {
-      const pairs = many(3000, 50_000);
-      test(`${pairs} pairs of a connection to the service and one to its server, both of one port of ${range}, IPv${family}`, async () => {
-        const server = shop.servers.red;
-        const direct = `${family === 4 ? server.ip4 : server.ip6},${fastPort},red table=`;
-        const flags = ['--direct', direct, '--ports', range, '--requests', String(pairs), '--connections', '4'];
-        const cases = [{ from: 'red table=', path: '/', fields: ['host: single'] }];
-        const load = await httpLoad(shop.client, single[i] ?? '', 80, cases, flags);
-        assert.deepEqual([load.errors, load.misrouted, load.crossed], [{}, 0, 0]);
-        assert.deepEqual(load.answers, { 'red table=': pairs * 4 });
-        await nothingLeft();
-      });
-    }
   }
 });

@@ -119,6 +119,7 @@ describe('HTTP routing', { skip: process.getuid?.() !== 0 && process.env['CI'] =
 
   for (const family of [4, 6] as const) {
     test(`without a route each request of a connection goes to any server, IPv${family}`, async () => {
+      await use();
       const cases = [{ from: colors, path: '/', fields: ['host: shop'] }];
       const load = await httpLoad(client, shop[family === 4 ? 0 : 1], 80, cases, ['--requests', '300']);
       assert.deepEqual([load.failed, load.misrouted, load.crossed, load.connections], [0, 0, 0, 1]);

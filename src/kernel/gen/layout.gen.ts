@@ -3,18 +3,19 @@ import { array, be16, be32, bytes, chars, s32, u32, u64 } from '../codec.ts';
 import type { Codec } from '../codec.ts';
 
 /** Changes whenever an object of another layout could not share this one's maps. */
-export const schema = 'b8f61e441cd3';
+export const schema = 'e7b11daea86b';
 
 // km_phrase is the kernel side's own: a union without a name.
 
 const nothing = bytes(0);
 const be32x4 = array(be32, 4);
-const u64x2 = array(u64, 2);
 const chars64 = chars(64);
+const u64x2 = array(u64, 2);
 const chars8 = chars(8);
 const chars128 = chars(128);
 const be16x2 = array(be16, 2);
 const bytes12 = bytes(12);
+const bytes1040 = bytes(1040);
 const bytes32704 = bytes(32704);
 const u64x20 = array(u64, 20);
 const u64x4 = array(u64, 4);
@@ -151,17 +152,27 @@ export const kmAffinityKey: Codec<KmAffinityKey> = {
 };
 
 export interface KmChunks {
-  readonly a: readonly bigint[];
+  readonly remaining: bigint;
+  readonly line: number;
+  readonly step: number;
+  readonly digits: number;
 }
 
 export const kmChunks: Codec<KmChunks> = {
   size: 16,
   encode(value, view, offset) {
-    u64x2.encode(value.a, view, offset);
+    view.setBigUint64(offset, value.remaining, true);
+    view.setUint32(offset + 8, value.line, true);
+    view.setUint8(offset + 12, value.step);
+    view.setUint8(offset + 13, value.digits);
+    view.setUint16(offset + 14, 0);
   },
   decode(view, offset) {
     return {
-      a: u64x2.decode(view, offset),
+      remaining: view.getBigUint64(offset, true),
+      line: view.getUint32(offset + 8, true),
+      step: view.getUint8(offset + 12),
+      digits: view.getUint8(offset + 13),
     };
   },
 };
@@ -598,6 +609,7 @@ export interface KmExchange {
   readonly pathLength: number;
   readonly pathCut: number;
   readonly pipelined: number;
+  readonly lost: number;
   readonly method: string;
   readonly host: string;
   readonly path: string;
@@ -623,10 +635,11 @@ export const kmExchange: Codec<KmExchange> = {
     view.setUint8(offset + 55, value.pathLength);
     view.setUint8(offset + 56, value.pathCut);
     view.setUint8(offset + 57, value.pipelined);
+    view.setUint8(offset + 58, value.lost);
     chars8.encode(value.method, view, offset + 64);
     chars64.encode(value.host, view, offset + 72);
     chars128.encode(value.path, view, offset + 136);
-    view.setUint16(offset + 58, 0);
+    view.setUint8(offset + 59, 0);
     view.setUint32(offset + 60, 0);
   },
   decode(view, offset) {
@@ -648,6 +661,7 @@ export const kmExchange: Codec<KmExchange> = {
       pathLength: view.getUint8(offset + 55),
       pathCut: view.getUint8(offset + 56),
       pipelined: view.getUint8(offset + 57),
+      lost: view.getUint8(offset + 58),
       method: chars8.decode(view, offset + 64),
       host: chars64.decode(view, offset + 72),
       path: chars128.decode(view, offset + 136),
@@ -683,6 +697,8 @@ export interface KmFlow {
   readonly closedNs: bigint;
   readonly answer: KmResponse;
   readonly chunks: KmChunks;
+  readonly answerSeq: number;
+  readonly chunksSeq: number;
   readonly now: KmExchange;
   readonly next: KmExchange;
   readonly victim: KmHalf;
@@ -690,7 +706,7 @@ export interface KmFlow {
 }
 
 export const kmFlow: Codec<KmFlow> = {
-  size: 1464,
+  size: 1472,
   encode(value, view, offset) {
     view.setUint32(offset, value.flags, true);
     view.setUint8(offset + 4, value.current);
@@ -719,10 +735,12 @@ export const kmFlow: Codec<KmFlow> = {
     view.setBigUint64(offset + 88, value.closedNs, true);
     kmResponse.encode(value.answer, view, offset + 96);
     kmChunks.encode(value.chunks, view, offset + 128);
-    kmExchange.encode(value.now, view, offset + 144);
-    kmExchange.encode(value.next, view, offset + 408);
-    kmHalf.encode(value.victim, view, offset + 672);
-    kmHalfx8.encode(value.half, view, offset + 760);
+    view.setUint32(offset + 144, value.answerSeq, true);
+    view.setUint32(offset + 148, value.chunksSeq, true);
+    kmExchange.encode(value.now, view, offset + 152);
+    kmExchange.encode(value.next, view, offset + 416);
+    kmHalf.encode(value.victim, view, offset + 680);
+    kmHalfx8.encode(value.half, view, offset + 768);
     view.setUint16(offset + 18, 0);
     view.setUint32(offset + 68, 0);
   },
@@ -755,10 +773,12 @@ export const kmFlow: Codec<KmFlow> = {
       closedNs: view.getBigUint64(offset + 88, true),
       answer: kmResponse.decode(view, offset + 96),
       chunks: kmChunks.decode(view, offset + 128),
-      now: kmExchange.decode(view, offset + 144),
-      next: kmExchange.decode(view, offset + 408),
-      victim: kmHalf.decode(view, offset + 672),
-      half: kmHalfx8.decode(view, offset + 760),
+      answerSeq: view.getUint32(offset + 144, true),
+      chunksSeq: view.getUint32(offset + 148, true),
+      now: kmExchange.decode(view, offset + 152),
+      next: kmExchange.decode(view, offset + 416),
+      victim: kmHalf.decode(view, offset + 680),
+      half: kmHalfx8.decode(view, offset + 768),
     };
   },
 };
@@ -974,6 +994,41 @@ export const kmHttpParser: Codec<KmHttpParser> = {
       query: view.getUint32(offset + 12, true),
       authority: kmRouteRange.decode(view, offset + 16),
       host: kmRouteRange.decode(view, offset + 20),
+    };
+  },
+};
+
+export interface KmHttpWindow {
+  readonly response: KmResponse;
+  readonly offset: number;
+  readonly length: number;
+  readonly position: number;
+  readonly begin: number;
+  readonly end: number;
+  readonly bytes: Uint8Array;
+}
+
+export const kmHttpWindow: Codec<KmHttpWindow> = {
+  size: 1096,
+  encode(value, view, offset) {
+    kmResponse.encode(value.response, view, offset);
+    view.setUint32(offset + 32, value.offset, true);
+    view.setUint32(offset + 36, value.length, true);
+    view.setUint32(offset + 40, value.position, true);
+    view.setUint32(offset + 44, value.begin, true);
+    view.setUint32(offset + 48, value.end, true);
+    bytes1040.encode(value.bytes, view, offset + 56);
+    view.setUint32(offset + 52, 0);
+  },
+  decode(view, offset) {
+    return {
+      response: kmResponse.decode(view, offset),
+      offset: view.getUint32(offset + 32, true),
+      length: view.getUint32(offset + 36, true),
+      position: view.getUint32(offset + 40, true),
+      begin: view.getUint32(offset + 44, true),
+      end: view.getUint32(offset + 48, true),
+      bytes: bytes1040.decode(view, offset + 56),
     };
   },
 };
@@ -1273,17 +1328,37 @@ export const kmRequestsKey: Codec<KmRequestsKey> = {
 };
 
 export interface KmResponse {
-  readonly a: readonly bigint[];
+  readonly body: KmChunks;
+  readonly status: number;
+  readonly flags: number;
+  readonly phase: number;
+  readonly step: number;
+  readonly index: number;
+  readonly left: number;
 }
 
 export const kmResponse: Codec<KmResponse> = {
   size: 32,
   encode(value, view, offset) {
-    u64x4.encode(value.a, view, offset);
+    kmChunks.encode(value.body, view, offset);
+    view.setUint16(offset + 16, value.status, true);
+    view.setUint16(offset + 18, value.flags, true);
+    view.setUint8(offset + 20, value.phase);
+    view.setUint8(offset + 21, value.step);
+    view.setUint8(offset + 22, value.index);
+    view.setUint8(offset + 23, value.left);
+    view.setUint32(offset + 24, 0);
+    view.setUint32(offset + 28, 0);
   },
   decode(view, offset) {
     return {
-      a: u64x4.decode(view, offset),
+      body: kmChunks.decode(view, offset),
+      status: view.getUint16(offset + 16, true),
+      flags: view.getUint16(offset + 18, true),
+      phase: view.getUint8(offset + 20),
+      step: view.getUint8(offset + 21),
+      index: view.getUint8(offset + 22),
+      left: view.getUint8(offset + 23),
     };
   },
 };
@@ -1810,6 +1885,7 @@ export const mapTypes = {
   km_event: { type: 'ringbuf', key: nothing, value: nothing, flags: 0 },
   km_flow: { type: 'hash', key: kmFlowKey, value: kmFlow, flags: 1 },
   km_flow_blank: { type: 'percpu_array', key: u32, value: kmFlow, flags: 0 },
+  km_http_window: { type: 'percpu_array', key: u32, value: kmHttpWindow, flags: 0 },
   km_listener: { type: 'hash', key: kmListenerKey, value: kmListener, flags: 1 },
   km_message: { type: 'percpu_array', key: u32, value: kmMessage, flags: 0 },
   km_netns_cookie: { type: 'array', key: u32, value: u64, flags: 0 },

@@ -48,7 +48,9 @@ class Target:
         self.sock = socket.socket(self.family, socket.SOCK_STREAM)
         wire.set_timeout(self.sock, 10)
         self.sock.connect(self.address)
-        self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, int(nodelay))
+        # Without it the socket stays as the system makes it.
+        if nodelay:
+            self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return self.sock
 
     def close(self):
