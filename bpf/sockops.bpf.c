@@ -204,9 +204,10 @@ static __always_inline void km_spliced(struct bpf_sock_ops *ctx, struct km_conn 
 	case BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB:
 		bpf_sock_hash_update(ctx, &km_sock, &key, BPF_ANY);
 		/*
-		 * The answer to a kick sends what is queued, so a head goes ahead of a body that its program holds
-		 * together with it (MSG_MORE). Nagle would then hold the body until the head is acknowledged, which
-		 * a server puts off for 40 ms. Refused before Linux 6.1, which changes nothing else.
+		 * The answer to a kick sends what is queued, so a head goes ahead of a body that its program
+		 * holds together with it (MSG_MORE). Nagle would then hold the body until the head is
+		 * acknowledged, which a server puts off for 40 ms. Refused before Linux 6.1, which changes
+		 * nothing else.
 		 */
 		bpf_setsockopt(ctx, IPPROTO_TCP, TCP_NODELAY, &nodelay, sizeof(nodelay));
 		return;

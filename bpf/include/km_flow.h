@@ -22,7 +22,7 @@
 
 #define KM_HALVES	 8 /* endpoints that a client connection is open to at once */
 #define KM_NO_HALF	 0xff
-#define KM_WINDOW_SCALE 4 /* of the windows that a client is shown: up to 1 MiB, in steps of 16 bytes */
+#define KM_WINDOW_SCALE	 4    /* of the windows that a client is shown: up to 1 MiB, in steps of 16 bytes */
 #define KM_MAX_GATE	 8960 /* bytes of a kick: one segment of a jumbo frame */
 #define KM_MIN_GATE	 512
 #define KM_NS_PER_MS	 1000000ULL

@@ -55,8 +55,8 @@ __noinline int km_stray_syn(struct __sk_buff *skb)
 	if (!w)
 		return KM_WAY_PASS;
 	/*
-	 * A program has bound a port of those that halves use, and asks for an endpoint itself: two connections
-	 * of one tuple cannot be told apart. Its next SYN comes in a second.
+	 * A program has bound a port of those that halves use, and asks for an endpoint itself: two
+	 * connections of one tuple cannot be told apart. Its next SYN comes in a second.
 	 */
 	wire = bpf_map_lookup_elem(&km_wire, &w->key);
 	if (wire) {
