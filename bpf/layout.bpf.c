@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
 /* Never loaded: types that no map names reach BTF only when a variable has them, and the codecs are made from
  * BTF. */
-#include "km_types.h"
+#include "km_flow.h"
 
 struct km_event km_layout_event;
 struct km_request_event km_layout_request_event;
@@ -12,3 +12,6 @@ enum km_direction km_layout_direction;
 enum km_reason km_layout_reason;
 enum km_counter km_layout_counter;
 enum km_conn_flags km_layout_conn_flags;
+enum km_flow_flags km_layout_flow_flags;
+enum km_half_state km_layout_half_state;
+enum km_wire_state km_layout_wire_state;

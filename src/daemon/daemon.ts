@@ -17,6 +17,7 @@ import { FilesSource } from '../source/files.ts';
 import { adminBackend } from './backend.ts';
 import { Controller } from './controller.ts';
 import { DataPlane } from './data-plane.ts';
+import { sweepFlows } from './flow-sweep.ts';
 import { flowsOf } from './flows.ts';
 import { parseHostPort } from './host-port.ts';
 import { takeLock } from './lock.ts';
@@ -201,7 +202,8 @@ async function run(
       if (!attached()) activate();
     }),
     every(sweepEveryMs, 'sweeping connections', () => {
-      if (!flows.isEmpty()) flows.sweep();
+      const tables = { flows: plane.maps.km_flow, wires: plane.maps.km_wire };
+      if (!flows.isEmpty() || !plane.maps.km_wire.isEmpty()) sweepFlows(tables, process.hrtime.bigint());
     }),
     every(pruneEveryMs, 'pruning metrics', () => {
       metrics.carry(telemetry.pruneTraffic());

@@ -6,8 +6,6 @@ export interface Flows {
   /** Whether a spliced connection of one of these client addresses is open. */
   hasFlows(addresses: readonly string[]): boolean;
   isEmpty(): boolean;
-  /** Deletes what connections have left behind that ended without telling. Called now and then while there are any. */
-  sweep(): void;
 }
 
 /** `map`: km_flow, whose key begins with the client's address; null when no program has it. */
@@ -20,7 +18,6 @@ export function flowsOf(map: RawMap | null): Flows {
       return false;
     },
     isEmpty: () => map === null || map.isEmpty(),
-    sweep: () => undefined,
   };
 }
 

@@ -3,7 +3,7 @@ import { array, be16, be32, bytes, chars, s32, u32, u64 } from '../codec.ts';
 import type { Codec } from '../codec.ts';
 
 /** Changes whenever an object of another layout could not share this one's maps. */
-export const schema = 'e7b11daea86b';
+export const schema = 'c9137d42e796';
 
 // km_phrase is the kernel side's own: a union without a name.
 
@@ -60,6 +60,34 @@ export const kmDirection = {
 } as const;
 export type KmDirection = (typeof kmDirection)[keyof typeof kmDirection];
 
+export const kmFlowFlags = {
+  SHAKEN: 1,
+  KICK: 2,
+  SWITCH: 4,
+  ECHO: 8,
+  CLOSE: 16,
+  OPAQUE: 32,
+  CHUNKED: 64,
+  NO_SCALE: 128,
+  NO_SACK: 256,
+  CLOSED: 512,
+  DONE: 1024,
+  FIN_SENT: 2048,
+  CLIENT_FIN: 4096,
+  DETACH: 8192,
+  REFUSED: 16384,
+  ECHOING: 32768,
+} as const;
+export type KmFlowFlags = (typeof kmFlowFlags)[keyof typeof kmFlowFlags];
+
+export const kmHalfState = {
+  FREE: 0,
+  CHOSEN: 1,
+  CONNECTING: 2,
+  OPEN: 3,
+} as const;
+export type KmHalfState = (typeof kmHalfState)[keyof typeof kmHalfState];
+
 export const kmHash = {
   NONE: 0,
   SOURCE: 1,
@@ -96,6 +124,13 @@ export const kmReason = {
   OVERFLOW: 9,
 } as const;
 export type KmReason = (typeof kmReason)[keyof typeof kmReason];
+
+export const kmWireState = {
+  LIVE: 0,
+  CLOSING: 1,
+  CLOSED: 2,
+} as const;
+export type KmWireState = (typeof kmWireState)[keyof typeof kmWireState];
 
 export interface KmAddressKey {
   readonly addr: readonly number[];
