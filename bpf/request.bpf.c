@@ -11,6 +11,7 @@
 #include "km_http_head.h"
 #include "km_msg_copy.h"
 #include "km_reply_action.h"
+#include "km_request_hash.h"
 #include "km_scratch.h"
 #include "km_wire.h"
 #include <linux/in.h>
@@ -213,7 +214,7 @@ __noinline int km_choose_half(__u32 slot)
 	struct km_cluster *cluster;
 	struct km_half *half;
 	__u64 cluster_id, endpoint = 0;
-	__u32 index, hash = 0;
+	__u32 index, hash;
 
 	KM_MSG_FIND(KM_NO_HALF);
 	cluster_id = d->cluster;
@@ -238,6 +239,7 @@ __noinline int km_choose_half(__u32 slot)
 	if (cluster->per_connection)
 		endpoint = km_kept_endpoint(f, cluster_id);
 	if (!endpoint) {
+		hash = km_hash_of_request(slot, cluster_id, km_hash_addr(message->key.client));
 		endpoint = km_pick_endpoint(cluster_id, f->netns, hash, 0);
 	}
 	if (!endpoint) {

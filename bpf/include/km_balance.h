@@ -162,45 +162,71 @@ static __always_inline __u32 km_random_below(__u32 limit)
 	return ((__u64)bpf_get_prandom_u32() * limit) >> 32;
 }
 
-/* Of two slots the endpoint with fewer open requests, of equals the first (Mitzenmacher 2001). */
-__noinline __u64 km_less_busy(__u32 first, __u32 slots, __u64 cluster_id, __u64 avoid)
+/* Of two slots the endpoint with fewer open requests, of equals the first (Mitzenmacher 2001). `run` is the
+ * first slot and how many, 32 bits each. */
+__noinline __u64 km_less_busy(__u64 run, __u64 cluster_id, __u64 avoid)
 {
-	__u32 one, other;
-	__u64 id, second;
+	__u32 one = km_random_below(run);
+	__u64 id = km_slot_endpoint((run >> 32) + one, cluster_id, avoid);
+	__u64 second;
 
-	if (!slots)
-		return 0;
-	one = km_random_below(slots);
+	if ((__u32)run < 2)
+		return id;
 	/* Another slot, not the same one again: of two endpoints both are always looked at. */
-	other = one + 1 + km_random_below(slots - 1);
-	if (other >= slots)
-		other -= slots;
-	id = km_slot_endpoint(first + one, cluster_id, avoid);
-	second = slots > 1 ? km_slot_endpoint(first + other, cluster_id, avoid) : 0;
+	one += 1 + km_random_below((__u32)run - 1);
+	second = km_slot_endpoint((run >> 32) + one % (__u32)run, cluster_id, avoid);
 	if (!id || !second)
 		return id ? id : second;
 	return km_endpoint_active(second) < km_endpoint_active(id) ? second : id;
 }
 
 /*
- * An endpoint by trying slots from `index` on; with `draw` the first few are drawn. 5.10 would follow a
- * counter that goes round by a branch through all pairs of its values and the step's: so it is a remainder.
+ * An endpoint by trying slots of a run from `index` on; with `draw` the first few are drawn. 5.10 would
+ * follow a counter that goes round by a branch through all pairs of its values and the step's: so it is a
+ * remainder.
  */
 __noinline __u64 km_try_slots(__u64 run, __u32 index, __u32 draw, __u64 cluster_id, __u64 avoid)
 {
-	__u32 first = run >> 32;
-	__u32 slots = run;
 	__u32 step;
 
 	for (step = 0; step < KM_PICK_TRIES; step++) {
-		__u64 id = km_slot_endpoint(first + (index + step) % slots, cluster_id, avoid);
+		__u64 id;
 
+		/* Taken apart in each turn: two numbers would be kept on the stack. */
+		asm volatile("" : "+r"(run));
+		id = km_slot_endpoint((run >> 32) + (index + step) % (__u32)run, cluster_id, avoid);
 		if (id)
 			return id;
 		if (draw && step < KM_PICK_RANDOM - 1)
 			index = bpf_get_prandom_u32() >> 8;
 	}
 	return 0;
+}
+
+/* The endpoint that a client stays on, 0 when there is none. In functions of their own: so their keys are on
+ * no other's stack, of which 5.10 gives 512 bytes to all frames together. */
+__noinline __u64 km_kept_by_affinity(__u64 cluster_id, __u64 netns, __u32 seconds, __u64 avoid)
+{
+	struct km_affinity_key key = {.cluster = cluster_id, .netns = netns};
+	struct km_affinity *affinity = bpf_map_lookup_elem(&km_affinity, &key);
+	__u64 now = bpf_ktime_get_ns();
+	__u64 id;
+
+	if (!affinity || now - affinity->used_ns >= (__u64)seconds * KM_NS_PER_S)
+		return 0;
+	id = affinity->endpoint;
+	if (id == avoid || !km_endpoint_usable(id, cluster_id))
+		return 0;
+	affinity->used_ns = now;
+	return id;
+}
+
+__noinline int km_keep_by_affinity(__u64 cluster_id, __u64 netns, __u64 endpoint)
+{
+	struct km_affinity_key key = {.cluster = cluster_id, .netns = netns};
+	struct km_affinity affinity = {.endpoint = endpoint, .used_ns = bpf_ktime_get_ns()};
+
+	return bpf_map_update_elem(&km_affinity, &key, &affinity, BPF_ANY);
 }
 
 /*
@@ -214,7 +240,6 @@ __noinline __u64 km_try_slots(__u64 run, __u32 index, __u32 draw, __u64 cluster_
  */
 __noinline __u64 km_pick_endpoint(__u64 cluster_id, __u64 netns, __u32 hash, __u64 avoid)
 {
-	struct km_affinity_key affinity_key = {.cluster = cluster_id, .netns = netns};
 	struct km_cluster *cluster = bpf_map_lookup_elem(&km_cluster, &cluster_id);
 	__u32 first, slots, policy, affinity_s, hashed, index;
 	struct km_cluster_stats *stats = NULL;
@@ -241,23 +266,15 @@ __noinline __u64 km_pick_endpoint(__u64 cluster_id, __u64 netns, __u32 hash, __u
 		goto refused;
 
 	if (affinity_s) {
-		struct km_affinity *affinity = bpf_map_lookup_elem(&km_affinity, &affinity_key);
-		__u64 now = bpf_ktime_get_ns();
-
-		if (affinity && now - affinity->used_ns < (__u64)affinity_s * KM_NS_PER_S) {
-			id = affinity->endpoint;
-			if (id != avoid && km_endpoint_usable(id, cluster_id)) {
-				affinity->used_ns = now;
-				return id;
-			}
-			id = 0;
-		}
+		id = km_kept_by_affinity(cluster_id, netns, affinity_s, avoid);
+		if (id)
+			return id;
 	}
 	/* In connect() the client's address is that of its namespace, as far as anybody knows. */
 	if (policy == KM_POLICY_MAGLEV && !hash && hashed == KM_HASH_SOURCE && netns)
 		hash = km_hash_number(netns);
 	if (policy == KM_POLICY_LEAST_REQUEST)
-		id = km_less_busy(first, slots, cluster_id, avoid);
+		id = km_less_busy((__u64)first << 32 | slots, cluster_id, avoid);
 	if (!id) {
 		bool drawn = policy != KM_POLICY_ROUND_ROBIN && !(policy == KM_POLICY_MAGLEV && hash);
 
@@ -271,11 +288,8 @@ __noinline __u64 km_pick_endpoint(__u64 cluster_id, __u64 netns, __u32 hash, __u
 		id = avoid;
 	if (!id)
 		goto refused;
-	if (affinity_s) {
-		struct km_affinity affinity = {.endpoint = id, .used_ns = bpf_ktime_get_ns()};
-
-		bpf_map_update_elem(&km_affinity, &affinity_key, &affinity, BPF_ANY);
-	}
+	if (affinity_s)
+		km_keep_by_affinity(cluster_id, netns, id);
 	return id;
 refused:
 	stats = bpf_map_lookup_elem(&km_cluster_stats, &cluster_id);
