@@ -16,8 +16,10 @@
 /* Steps of one call, each over a byte at least; and bytes that are fetched for it, so that it reads all of
  * them. */
 #define KM_CHUNKS_STEPS 64
-/* Calls that are enough for a packet of 64 KiB, with a window that was filled by another parser. */
-#define KM_CHUNKS_TURNS (65536 / KM_CHUNKS_STEPS + 16)
+/* Calls that are enough for the largest packet (GSO_MAX_SIZE, 512 KiB since 6.3; loopback makes 128 KiB),
+ * with a window that was filled by another parser. */
+#define KM_CHUNKS_TURNS	 32
+#define KM_CHUNKS_BLOCKS (524288 / KM_CHUNKS_STEPS / KM_CHUNKS_TURNS + 1)
 
 static __always_inline void km_chunks_digit(struct km_chunks *chunks, __u64 byte)
 {
@@ -149,7 +151,23 @@ static __always_inline __u64 km_chunks_quick_end(struct km_http_window *window, 
 	return position + 2;
 }
 
-/* Walks on in the window, and over data behind it. Returns 0 when there is no more to read. */
+/* Steps over a chunk's data, if that comes next. */
+static __always_inline void km_chunks_data(struct km_http_window *window)
+{
+	struct km_chunks *chunks = &window->response.body;
+	__u64 count = window->length - window->position;
+
+	if (chunks->step != KM_CHUNKS_DATA)
+		return;
+	if (count > chunks->remaining)
+		count = chunks->remaining;
+	window->position += count;
+	chunks->remaining -= count;
+	if (!chunks->remaining)
+		chunks->step = KM_CHUNKS_DATA_CR;
+}
+
+/* Walks on to the window's end or further. Returns 0 when there is no more to read. */
 __noinline int km_chunks_turn(struct __sk_buff *skb)
 {
 	struct km_http_window *window = km_http_get_window();
@@ -159,28 +177,16 @@ __noinline int km_chunks_turn(struct __sk_buff *skb)
 	if (!window)
 		return 0;
 	chunks = &window->response.body;
+	km_chunks_data(window);
 	if (window->position >= window->length)
 		return 0;
-	if (window->position >= window->end && chunks->step != KM_CHUNKS_DATA &&
-	    !km_http_fill(skb, KM_CHUNKS_STEPS)) {
+	if (window->position >= window->end && !km_http_fill(skb, KM_CHUNKS_STEPS)) {
 		chunks->step = KM_CHUNKS_BAD;
 		return 0;
 	}
 	for (i = 0; i < KM_CHUNKS_STEPS && chunks->step < KM_CHUNKS_DONE; i++) {
 		__u64 position = window->position, next;
 
-		if (chunks->step == KM_CHUNKS_DATA) {
-			__u64 count = window->length - position;
-
-			if (count > chunks->remaining)
-				count = chunks->remaining;
-			window->position = position + count;
-			chunks->remaining -= count;
-			if (chunks->remaining)
-				return 0;
-			chunks->step = KM_CHUNKS_DATA_CR;
-			continue;
-		}
 		if (position >= window->end)
 			break;
 		if (!(chunks->step | chunks->digits))
@@ -191,8 +197,21 @@ __noinline int km_chunks_turn(struct __sk_buff *skb)
 			window->position = next;
 		else
 			km_chunks_byte(position);
+		km_chunks_data(window);
 	}
 	return chunks->step < KM_CHUNKS_DONE;
+}
+
+/* Several turns. Returns 0 when there is no more to read. */
+__noinline int km_chunks_block(struct __sk_buff *skb)
+{
+	__u32 i;
+
+	for (i = 0; i < KM_CHUNKS_TURNS; i++) {
+		if (!km_chunks_turn(skb))
+			return 0;
+	}
+	return 1;
 }
 
 /* Walks over what is left of the payload. Returns the step. */
@@ -203,8 +222,8 @@ __noinline int km_chunks_walk(struct __sk_buff *skb)
 
 	if (!window)
 		return KM_CHUNKS_BAD;
-	for (i = 0; i < KM_CHUNKS_TURNS; i++) {
-		if (!km_chunks_turn(skb))
+	for (i = 0; i < KM_CHUNKS_BLOCKS; i++) {
+		if (!km_chunks_block(skb))
 			return window->response.body.step;
 	}
 	/* A packet that is larger, and full of chunks of a few bytes. */

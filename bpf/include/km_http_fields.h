@@ -34,23 +34,24 @@ static __always_inline __u64 km_http_name_end(const struct km_route_scratch *scr
 	return position;
 }
 
-/* Behind the `]` of an IPv6 address; not checked further than its characters. */
+/* Of an IPv6 address: hexadecimal digits, ':' and '.'. */
+static __always_inline bool km_http_in_address(__u64 byte)
+{
+	__u64 bits = byte & 0x40 ? 0x7e0000007eULL : 0x7ff400000000000ULL;
+
+	return byte < 0x80 && (bits >> (byte & 63) & 1);
+}
+
+/* Behind the `]` of an IPv6 address, 0 when it is none; not checked further than its characters. */
 static __always_inline __u64 km_http_literal_end(const struct km_route_scratch *scratch, __u64 position)
 {
 	__u32 i;
 
-	for (i = 0; i < 46; i++) {
-		__u64 byte, lower;
-
-		position += 1;
-		byte = km_http_byte(scratch, position);
-		if (byte == ']')
-			return i > 1 ? position + 1 : 0;
-		lower = byte | 0x20;
-		if (byte != ':' && byte != '.' && !km_http_is_digit(byte) && lower - 'a' > 5)
-			return 0;
+	for (i = 1; i < 46; i++) {
+		if (!km_http_in_address(km_http_byte(scratch, position + i)))
+			break;
 	}
-	return 0;
+	return i > 2 && km_http_byte(scratch, position + i) == ']' ? position + i + 1 : 0;
 }
 
 /* The length of the host in `host [ ":" [ port ] ]`; 0 when it is not that. */

@@ -2,7 +2,7 @@
 /*
  * Reads the head of an HTTP/1.1 request, strictly (RFC 9112): what it accepts has one reading only. One pass;
  * what is not there yet is told from what is wrong, so a bad beginning is refused as soon as it is seen.
- * docs/adr/011-http-parser.md has what is accepted and what is refused.
+ * docs/adr/014-http-parser.md has what is accepted and what is refused.
  */
 #ifndef KM_HTTP_HEAD_H
 #define KM_HTTP_HEAD_H

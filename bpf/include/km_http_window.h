@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
  * How the parsers of packets (TC) read a payload: through a window of it, that is copied out of the packet,
- * which may be 64 KiB in many pieces. Behind the window stand eight bytes of zero, so that no scan runs past
+ * which may be 512 KiB in many pieces. Behind the window stand eight bytes of zero, so that no scan runs past
  * it. Programs of TC do not interrupt each other on a CPU: one window does for all of them.
  */
 #ifndef KM_HTTP_WINDOW_H

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
 /* Runs the HTTP parsers over texts that come as packets, behind 14 bytes that tell what to do. */
+#include <linux/tcp.h>
 #include "../include/km_http_head.h"
 #include "../include/km_http_response.h"
 
@@ -11,6 +12,24 @@ struct km_test_stream {
 	__u32 ended; /* 1 if it did */
 	struct km_response response;
 };
+
+/* What km_test_http_traffic has seen. */
+struct km_test_traffic {
+	__u64 bytes;	 /* of payload */
+	__u64 ends[4];	 /* of responses, in all of it */
+	__u32 responses; /* that ended */
+	__u32 largest;	 /* packet */
+	__u32 sequence;	 /* number of the next byte */
+	__u32 pad;
+	struct km_response response;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct km_test_traffic);
+} km_test_traffic SEC(".maps");
 
 /* BTF for what the tests read out of packets and slots. */
 struct km_test_http_parts {
@@ -124,6 +143,45 @@ int km_test_http_chunks(struct __sk_buff *skb)
 		km_chunks_advance(skb, payload, skb->len - payload, &stream.response.body, &stream.end);
 	bpf_skb_store_bytes(skb, KM_TEST_ETHERNET, &stream, sizeof(stream), 0);
 	return stream.response.body.step;
+}
+
+/* Follows the responses of a server on port 8080 (IPv4, one connection); what is sent again is left out. */
+SEC("tc")
+int km_test_http_traffic(struct __sk_buff *skb)
+{
+	__u32 zero = 0, end = 0, payload, length, again, i;
+	struct km_test_traffic *traffic;
+	struct tcphdr tcp;
+
+	traffic = bpf_map_lookup_elem(&km_test_traffic, &zero);
+	if (!traffic || skb->protocol != __builtin_bswap16(0x0800) ||
+	    bpf_skb_load_bytes(skb, KM_TEST_ETHERNET + 20, &tcp, sizeof(tcp)) ||
+	    tcp.source != __builtin_bswap16(8080))
+		return 0;
+	if (skb->len > traffic->largest)
+		traffic->largest = skb->len;
+	if (tcp.syn)
+		traffic->sequence = __builtin_bswap32(tcp.seq) + 1;
+	payload = KM_TEST_ETHERNET + 20 + tcp.doff * 4;
+	length = skb->len - payload;
+	again = traffic->sequence - __builtin_bswap32(tcp.seq);
+	if (again >= length)
+		return 0;
+	payload += again;
+	length -= again;
+	traffic->sequence += length;
+	/* One response may follow another. */
+	for (i = 0; i < 4 && length; i++) {
+		if (!km_response_advance(skb, payload, length, &traffic->response, &end) || end > length)
+			break;
+		traffic->bytes += end;
+		traffic->ends[traffic->responses++ & 3] = traffic->bytes;
+		__builtin_memset(&traffic->response, 0, sizeof(traffic->response));
+		payload += end;
+		length -= end;
+	}
+	traffic->bytes += length;
+	return 0;
 }
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

@@ -99,6 +99,20 @@ export class HttpPrograms implements Disposable {
     return { bad: view.getUint8(step) === badStep, end };
   }
 
+  /** What km_test_http_traffic has seen. */
+  traffic() {
+    const value = this.#loaded.maps.get('km_test_traffic')?.get(new Uint8Array(4));
+    if (value === undefined) throw new Error('no map km_test_traffic');
+    const view = new DataView(value.buffer, value.byteOffset);
+    const at = (field: string) => this.#at('km_test_traffic', field);
+    const responses = view.getUint32(at('responses'), true);
+    return {
+      bytes: Number(view.getBigUint64(at('bytes'), true)),
+      ends: Array.from({ length: responses }, (_, i) => Number(view.getBigUint64(at('ends') + 8 * (i & 3), true))),
+      largest: view.getUint32(at('largest'), true),
+    };
+  }
+
   /** Nanoseconds of following one packet from a response's beginning. */
   measureResponse(text: Uint8Array, repeat = 20_000): number {
     const packet = new Uint8Array(ethernet + this.#struct('km_test_stream').size + text.length);

@@ -1,5 +1,5 @@
 /**
- * Reads the head of an HTTP/1.1 request byte by byte, as docs/adr/011-http-parser.md says. The tests compare the kernel's
+ * Reads the head of an HTTP/1.1 request byte by byte, as docs/adr/014-http-parser.md says. The tests compare the kernel's
  * parser with it. Not for the product.
  */
 

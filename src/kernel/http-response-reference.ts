@@ -1,5 +1,5 @@
 /**
- * Follows a response of HTTP/1.1, or a chunked body, byte by byte as docs/adr/011-http-parser.md says. The tests compare the
+ * Follows a response of HTTP/1.1, or a chunked body, byte by byte as docs/adr/014-http-parser.md says. The tests compare the
  * kernel's parser with it. Not for the product.
  */
 

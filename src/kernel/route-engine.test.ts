@@ -100,7 +100,11 @@ class Engine implements Decider, Disposable {
     const value = new Uint8Array(scratch.info.valueSize);
     const encoded = encode(request, this.#sources);
     value.set(encoded.subarray(ethernet, ethernet + requestBytes));
-    value.set(encoded.subarray(ethernet + requestBytes), value.length - layout.unitBytes * 8 - 16384);
+    const bytes = readLayout(engineObject())
+      .structs.get('km_route_scratch')
+      ?.fields.find(({ name }) => name === 'bytes');
+    assert.ok(bytes);
+    value.set(encoded.subarray(ethernet + requestBytes), bytes.offset);
     scratch.setEachCpu(new Uint8Array(4), value);
     const packet = new Uint8Array(64);
     new DataView(packet.buffer).setUint32(0, this.#handle, true);
