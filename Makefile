@@ -14,8 +14,9 @@ NODE         = $(shell tools/node.sh)
 NODE_PATH_   = PATH="$(dir $(NODE)):$$PATH"
 # Node's own memory: the heap's young half is kept small, since the daemon shares the machine with workloads.
 STAMP       := build/.setup
+FUZZ_TESTS  := $(addprefix src/kernel/,$(addsuffix .test.ts,route-engine http-head http-response edit))
 
-.PHONY: help setup build gen gen-check lint format test test-unit test-scenarios test-kernels bench demo demo-down clean
+.PHONY: help setup build gen gen-check lint format test test-unit test-scenarios fuzz test-kernels bench demo demo-down clean
 
 help: ## list the verbs
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -69,6 +70,9 @@ test-unit: build ## tests beside the code (some need root)
 
 test-scenarios: build ## namespaces, real clients, real daemon (root)
 	$(Q)$(NODE) tools/run-tests.ts scenarios
+
+fuzz: build ## kernel programs beside their references on random input; FUZZ=1000000 cases each, SEED=1 (root)
+	$(Q)KMESH_FUZZ=$(or $(FUZZ),1000000) KMESH_FUZZ_SEED=$(or $(SEED),1) $(NODE) --test --test-concurrency=1 $(FUZZ_TESTS)
 
 test-kernels: build ## the layer 4 scenarios on Debian's 5.10, 6.1, 6.12 and 6.18 in QEMU (downloads ~600 MB once)
 	$(Q)$(NODE) test/lab/native.ts
