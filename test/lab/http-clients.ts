@@ -234,7 +234,16 @@ export const httpClients: readonly HttpClient[] = [
   ),
   generator(
     'h2load --h1',
-    (target) => ['h2load', '--h1', '-n', `${count}`, '-c', '8', ...connectTo(target), `http://${hostOf(target)}/`],
+    (target) => [
+      'h2load',
+      '--h1',
+      '-n',
+      `${count}`,
+      '-c',
+      '8',
+      ...connectTo(target),
+      `http://${target.host ?? 'service'}/`,
+    ],
     new RegExp(`${count} succeeded, 0 failed, 0 errored, 0 timeout\\nstatus codes: ${count} 2xx, 0 3xx, 0 4xx, 0 5xx`),
   ),
   program('Node fetch', nodeProgram('fetch')),
