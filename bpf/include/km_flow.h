@@ -151,6 +151,8 @@ struct km_flow {
 	__u32 answer_seq; /* the half's number up to which the answer was read; of its end once that is known
 			   */
 	__u32 chunks_seq; /* the client's number up to which the body was read */
+	__u32 reading;	  /* a CPU follows the body now (km_walk) */
+	__u32 pad2;
 	struct km_exchange now;
 	struct km_exchange next;
 	struct km_half victim; /* a half that makes room: it gets a FIN with the next kick */

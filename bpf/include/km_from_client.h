@@ -267,12 +267,27 @@ __noinline int km_unbound(struct __sk_buff *skb)
 	return KM_WAY_DROP;
 }
 
+#define KM_WALKS 1024
+
+/* Locks for what only one CPU may do with a flow at a time, by the client's port. */
+struct km_walk {
+	struct bpf_spin_lock lock;
+	__u32 turns; /* packets that were followed */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, KM_WALKS);
+	__type(key, __u32);
+	__type(value, struct km_walk);
+} km_walk SEC(".maps");
+
 /*
  * Follows a chunked body to its end, behind which nothing may come that was not decided. Returns 1 for a
  * packet that overtook others: TCP sends it again. Negative: the body is none, or it does not end where it
  * says.
  */
-static __always_inline int km_read_body(struct __sk_buff *skb, struct km_work *w, struct km_flow *f)
+static __always_inline int km_follow_body(struct __sk_buff *skb, struct km_work *w, struct km_flow *f)
 {
 	__u32 skip = f->chunks_seq - w->p.seq, end = 0;
 
@@ -289,6 +304,31 @@ static __always_inline int km_read_body(struct __sk_buff *skb, struct km_work *w
 	f->req_end = f->chunks_seq;
 	f->flags &= ~KM_FLOW_CHUNKED;
 	return 0;
+}
+
+/*
+ * A program that moves to another CPU while it sends has packets on both: only one may follow the body. The
+ * other's come too early, as those that overtook it do.
+ */
+static __always_inline int km_read_body(struct __sk_buff *skb, struct km_work *w, struct km_flow *f)
+{
+	__u32 index = w->key.client_port & (KM_WALKS - 1);
+	struct km_walk *walk = bpf_map_lookup_elem(&km_walk, &index);
+	__u32 taken;
+	int result;
+
+	if (!walk)
+		return 1;
+	bpf_spin_lock(&walk->lock);
+	taken = f->reading;
+	f->reading = 1;
+	walk->turns += 1;
+	bpf_spin_unlock(&walk->lock);
+	if (taken)
+		return 1;
+	result = km_follow_body(skb, w, f);
+	f->reading = 0;
+	return result;
 }
 
 /* The first bytes of a request that goes to another open half without a kick. False: it closed meanwhile. */

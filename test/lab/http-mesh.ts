@@ -86,5 +86,5 @@ export async function forgotten(mesh: TestMesh): Promise<void> {
     });
   };
   const none = async () => (await left()).every((text) => text.endsWith('=0'));
-  await until('no flow, no wire port', none, 30_000 * patience, async () => (await left()).join(' '));
+  await until('no flow, no wire port', none, 90_000 * patience, async () => (await left()).join(' '));
 }

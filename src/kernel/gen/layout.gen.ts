@@ -3,7 +3,7 @@ import { array, be16, be32, bytes, chars, s32, u32, u64 } from '../codec.ts';
 import type { Codec } from '../codec.ts';
 
 /** Changes whenever an object of another layout could not share this one's maps. */
-export const schema = 'c9137d42e796';
+export const schema = 'b5d2d5af1995';
 
 // km_phrase is the kernel side's own: a union without a name.
 
@@ -734,6 +734,7 @@ export interface KmFlow {
   readonly chunks: KmChunks;
   readonly answerSeq: number;
   readonly chunksSeq: number;
+  readonly reading: number;
   readonly now: KmExchange;
   readonly next: KmExchange;
   readonly victim: KmHalf;
@@ -741,7 +742,7 @@ export interface KmFlow {
 }
 
 export const kmFlow: Codec<KmFlow> = {
-  size: 1472,
+  size: 1480,
   encode(value, view, offset) {
     view.setUint32(offset, value.flags, true);
     view.setUint8(offset + 4, value.current);
@@ -772,12 +773,14 @@ export const kmFlow: Codec<KmFlow> = {
     kmChunks.encode(value.chunks, view, offset + 128);
     view.setUint32(offset + 144, value.answerSeq, true);
     view.setUint32(offset + 148, value.chunksSeq, true);
-    kmExchange.encode(value.now, view, offset + 152);
-    kmExchange.encode(value.next, view, offset + 416);
-    kmHalf.encode(value.victim, view, offset + 680);
-    kmHalfx8.encode(value.half, view, offset + 768);
+    view.setUint32(offset + 152, value.reading, true);
+    kmExchange.encode(value.now, view, offset + 160);
+    kmExchange.encode(value.next, view, offset + 424);
+    kmHalf.encode(value.victim, view, offset + 688);
+    kmHalfx8.encode(value.half, view, offset + 776);
     view.setUint16(offset + 18, 0);
     view.setUint32(offset + 68, 0);
+    view.setUint32(offset + 156, 0);
   },
   decode(view, offset) {
     return {
@@ -810,10 +813,11 @@ export const kmFlow: Codec<KmFlow> = {
       chunks: kmChunks.decode(view, offset + 128),
       answerSeq: view.getUint32(offset + 144, true),
       chunksSeq: view.getUint32(offset + 148, true),
-      now: kmExchange.decode(view, offset + 152),
-      next: kmExchange.decode(view, offset + 416),
-      victim: kmHalf.decode(view, offset + 680),
-      half: kmHalfx8.decode(view, offset + 768),
+      reading: view.getUint32(offset + 152, true),
+      now: kmExchange.decode(view, offset + 160),
+      next: kmExchange.decode(view, offset + 424),
+      victim: kmHalf.decode(view, offset + 688),
+      half: kmHalfx8.decode(view, offset + 776),
     };
   },
 };
@@ -1833,6 +1837,23 @@ export const kmUdpReplyKey: Codec<KmUdpReplyKey> = {
   },
 };
 
+export interface KmWalk {
+  readonly turns: number;
+}
+
+export const kmWalk: Codec<KmWalk> = {
+  size: 8,
+  encode(value, view, offset) {
+    view.setUint32(offset + 4, value.turns, true);
+    view.setUint32(offset, 0);
+  },
+  decode(view, offset) {
+    return {
+      turns: view.getUint32(offset + 4, true),
+    };
+  },
+};
+
 export interface KmWire {
   readonly flow: KmFlowKey;
   readonly half: number;
@@ -1939,6 +1960,7 @@ export const mapTypes = {
   km_source: { type: 'hash', key: kmSourceKey, value: kmSource, flags: 1 },
   km_traffic: { type: 'hash', key: kmTrafficKey, value: kmTraffic, flags: 1 },
   km_udp_reply: { type: 'lru_hash', key: kmUdpReplyKey, value: kmUdpReply, flags: 0 },
+  km_walk: { type: 'array', key: u32, value: kmWalk, flags: 0 },
   km_wire: { type: 'hash', key: kmFlowKey, value: kmWire, flags: 1 },
   km_wire_next: { type: 'percpu_array', key: u32, value: u32, flags: 0 },
   km_work: { type: 'percpu_array', key: u32, value: kmWork, flags: 0 },
