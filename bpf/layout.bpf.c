@@ -5,6 +5,7 @@
 
 struct km_event km_layout_event;
 struct km_request_event km_layout_request_event;
+struct km_route_question km_layout_route_question;
 enum km_policy km_layout_policy;
 enum km_hash km_layout_hash;
 enum km_listener_mode km_layout_listener_mode;

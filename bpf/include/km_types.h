@@ -340,6 +340,14 @@ struct km_source {
 	__u64 bits[4]; /* KM_ROUTE_SOURCES */
 };
 
+/* What km_route_places is asked, and its answer. */
+struct km_route_question {
+	__u32 handle; /* of a route table */
+	__u32 places; /* how many from there on are looked at, at most 64 */
+	__u64 generation;
+	__u64 taken; /* a bit a place */
+};
+
 /* Switches that take effect at once. */
 struct km_config {
 	__u32 access_log; /* write km_event */

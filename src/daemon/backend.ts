@@ -12,7 +12,6 @@ import { explainRequest } from '../probe/explain.ts';
 import { endpointItems, listenerItems, serviceItems, workloadItems } from '../probe/items.ts';
 import type { Names } from '../probe/names.ts';
 import { clusterItems, routeItems } from '../probe/route-items.ts';
-import { tablesOf } from '../publish/tables.ts';
 import { differences } from '../publish/verify.ts';
 import type { Controller } from './controller.ts';
 import { type DataPlane, hookNames } from './data-plane.ts';
@@ -87,7 +86,7 @@ function detached(plane: DataPlane): string[] {
 
 function statusReport(d: DaemonParts, pending: readonly string[]): StatusReport {
   const found = [
-    ...differences(tablesOf(d.plane.maps), d.controller.compiled()),
+    ...differences(d.plane.tables, d.controller.compiled()),
     ...d.controller.sourceDifferences(),
     ...d.enroller.differences(),
   ];

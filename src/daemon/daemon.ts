@@ -12,7 +12,7 @@ import type { Problem } from '../model/types.ts';
 import { Metrics } from '../probe/metrics.ts';
 import { Names } from '../probe/names.ts';
 import { Publisher } from '../publish/publisher.ts';
-import { tableOf, tablesOf } from '../publish/tables.ts';
+import { tableOf } from '../publish/tables.ts';
 import { FilesSource } from '../source/files.ts';
 import { adminBackend } from './backend.ts';
 import { Controller } from './controller.ts';
@@ -230,7 +230,7 @@ async function run(
 }
 
 function adopt(plane: DataPlane, now: () => number): Publisher {
-  const publisher = new Publisher(tablesOf(plane.maps), { now });
+  const publisher = new Publisher(plane.tables, { now });
   publisher.adopt();
   return publisher;
 }

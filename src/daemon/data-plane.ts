@@ -18,11 +18,13 @@ import { type KernelMap, type MapType, type RawMap, typedMaps } from '../kernel/
 import { netnsCookie } from '../kernel/netns.ts';
 import { type LoadedObjects, loadObjects, type Program } from '../kernel/object.ts';
 import { ensureBpffs, linksDirectory, listPins, mapsDirectory, pinMaps, removeTree, unpin } from '../kernel/pin.ts';
+import { RoutePlaces } from '../kernel/route-places.ts';
+import { type Tables, tablesOf } from '../publish/tables.ts';
 import { sizeFlags } from './settings.ts';
 import { root } from './version.ts';
 
 const objectsDirectory = join(root, 'build', 'bpf');
-const mainObjects = ['sock_addr', 'sockops', 'conn_iter', 'splice', 'request'];
+const mainObjects = ['sock_addr', 'sockops', 'conn_iter', 'splice', 'request', 'routes'];
 
 /** Tables that point into each other: an old one beside a new empty one would lead nowhere. */
 const balancingTables = [
@@ -80,6 +82,8 @@ export interface DataPlaneOptions {
 
 export class DataPlane {
   readonly maps: Maps;
+  /** What the publisher writes. */
+  readonly tables: Tables;
   readonly cgroup: string;
   /** The programs at the devices of enrolled namespaces. */
   readonly devicePrograms: DevicePrograms;
@@ -100,6 +104,7 @@ export class DataPlane {
     for (const { map, reason } of this.#loaded.notReused) options.log.warn('map is made anew', { map, reason });
     if (this.#loaded.reused.length > 0) options.log.info('adopted pinned maps', { maps: this.#loaded.reused.length });
     this.maps = typedMaps(this.#loaded.maps, tableTypes);
+    this.tables = tablesOf(this.maps, new RoutePlaces(this.#program('km_route_places')));
     this.devicePrograms = new DevicePrograms({
       libbpf: this.#libbpf,
       programs: this.#loaded.programs,

@@ -12,6 +12,7 @@ import type { Names } from '../probe/names.ts';
 import type { RequestRow } from '../probe/request-metrics.ts';
 import { requestItem, requestLogLine } from '../probe/requests.ts';
 import { Traffic, type TrafficRow } from '../probe/traffic.ts';
+import { sizeClasses } from '../publish/route-store.ts';
 import type { DataPlane } from './data-plane.ts';
 import { RequestFeed, type RequestSource } from './request-feed.ts';
 import { sizeFlags } from './settings.ts';
@@ -144,7 +145,7 @@ export class Telemetry {
     const tables: KernelMap<never, never>[] = Object.values(this.#plane.maps) as KernelMap<never, never>[];
     return tables
       .filter((map) => map.info.name !== 'km_config' && map.info.name !== 'km_counters')
-      .map((map) => this.#item(map, map.info.name === 'km_slot' ? this.#slotsInUse() : map.count()))
+      .map((map) => this.#item(map, this.#entries(map)))
       .concat(
         this.#item(this.#plane.eventMap, this.#ring.fill()),
         this.#item(this.#plane.requestEventMap, this.#requestRing.fill()),
@@ -175,6 +176,14 @@ export class Telemetry {
 
   #isGone(key: { readonly source: bigint; readonly destination: bigint; readonly cluster: bigint }): boolean {
     return [key.source, key.destination, key.cluster].some((id) => id !== 0n && !this.#names.exists(id));
+  }
+
+  #entries(map: KernelMap<never, never>): number {
+    const { name } = map.info;
+    if (name === 'km_slot') return this.#slotsInUse();
+    const bits = sizeClasses.find((size) => name === `km_route_${size}`);
+    if (bits === undefined) return map.count();
+    return [...this.#plane.tables.routes.handles(bits)].length;
   }
 
   #slotsInUse(): number {

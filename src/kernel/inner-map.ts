@@ -1,7 +1,4 @@
-/**
- * Arrays of one value, as they stand inside a map of maps: they are made with their contents, and then only replaced.
- * An outer map takes a file descriptor and gives back an id.
- */
+/** Arrays of one value, as they stand inside a map of maps: they are made with their contents, and then only replaced. */
 import { KmError } from '../base/errors.ts';
 import { rawMap } from './map.ts';
 import { mapTypeNumber } from './maptype.ts';
@@ -23,15 +20,4 @@ export function createValueArray(name: string, valueSize: number, content: Uint8
     throw error;
   }
   return fd;
-}
-
-/** The value of the array with this id, or null when it has gone. */
-export function readValueArray(name: string, id: number): Uint8Array | null {
-  const fd = new BpfAttr().u32(0, id).call(bpfCommand.MAP_GET_FD_BY_ID);
-  if (fd < 0) return null;
-  try {
-    return rawMap(fd, name).get(firstKey) ?? null;
-  } finally {
-    close(fd);
-  }
 }

@@ -187,22 +187,11 @@ export class KernelMap<K, V> {
     return result === -errno.ENOENT;
   }
 
-  /** Number of entries now; counts them. An array is always full, one of maps holds those that were put there. */
+  /** Number of entries now; counts them. An array is always full. */
   count(): number {
     if (isArray(this.info.type)) return this.info.maxEntries;
-    if (this.info.type === mapTypeNumber('array_of_maps')) return this.#countPlaces();
     let count = 0;
     for (const _ of this.#pairs()) count++;
-    return count;
-  }
-
-  /** One by one: a batch ends at an empty place before Linux 6.14. */
-  #countPlaces(): number {
-    let count = 0;
-    for (let i = 0; i < this.info.maxEntries; i++) {
-      this.#key.view.setUint32(0, i, true);
-      if (this.#lookupEncoded(0)) count++;
-    }
     return count;
   }
 

@@ -121,7 +121,6 @@ export const bpfCommand = {
   PROG_ATTACH: 8,
   PROG_DETACH: 9,
   PROG_TEST_RUN: 10,
-  MAP_GET_FD_BY_ID: 14,
   OBJ_GET_INFO_BY_FD: 15,
   PROG_QUERY: 16,
   BTF_LOAD: 18,

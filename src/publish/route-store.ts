@@ -2,10 +2,9 @@
  * The route tables in the kernel: blobs as the only value of arrays, in the places of km_route_N. A table's number is the
  * size of its value in bits and its place (KM_ROUTE_HANDLE of bpf/include/km_route_tables.h).
  */
-import { generationOf } from '../compile/http.ts';
-import { header, routeMagic, routeVersion } from '../compile/routes/layout.ts';
-import { createValueArray, readValueArray } from '../kernel/inner-map.ts';
+import { createValueArray } from '../kernel/inner-map.ts';
 import type { KernelMap } from '../kernel/map.ts';
+import type { RoutePlaces } from '../kernel/route-places.ts';
 import { close } from '../kernel/syscall.ts';
 
 /** Sizes of values in bits, ascending. */
@@ -19,10 +18,10 @@ export const placeOf = (handle: number): number => handle & 0xffffff;
 export interface RouteStore {
   /** Places of a size. */
   places(bits: SizeClass): number;
-  /** Numbers of the tables that are there. */
-  handles(): Iterable<number>;
-  /** The blob there, longer than it was by zeros, or null. */
-  read(handle: number): Uint32Array | null;
+  /** Numbers of the tables that are there, of all sizes or of one. */
+  handles(size?: SizeClass): Iterable<number>;
+  /** What says of the table there which it is, or null where there is none. */
+  generation(handle: number): bigint | null;
   /** Each takes the place of what is there in one step. */
   put(blobs: readonly (readonly [handle: number, words: Uint32Array])[]): void;
   clear(handles: readonly number[]): void;
@@ -30,31 +29,16 @@ export interface RouteStore {
 
 export type RouteMaps = Readonly<Record<`km_route_${SizeClass}`, KernelMap<number, number>>>;
 
-/** What says of a table which it is, or null where there is none that this version reads. */
-export function generationAt(store: Pick<RouteStore, 'read'>, handle: number): bigint | null {
-  const words = store.read(handle);
-  if (words?.[header.magic] !== routeMagic || words[header.version] !== routeVersion) return null;
-  return generationOf(words);
-}
-
-export function routeStoreOf(maps: RouteMaps): RouteStore {
+export function routeStoreOf(maps: RouteMaps, reader: RoutePlaces): RouteStore {
   const outer = new Map<number, KernelMap<number, number>>(sizeClasses.map((bits) => [bits, maps[`km_route_${bits}`]]));
   return {
     places: (bits) => maps[`km_route_${bits}`].info.maxEntries,
-    *handles() {
+    *handles(size) {
       for (const [bits, map] of outer) {
-        // One by one: a batch ends at an empty place before Linux 6.14.
-        for (let place = 0; place < map.info.maxEntries; place++) {
-          if (map.get(place) !== undefined) yield handleOf(bits, place);
-        }
+        if (size === undefined || size === bits) yield* reader.taken(handleOf(bits, 0), map.info.maxEntries);
       }
     },
-    read(handle) {
-      const id = outer.get(bitsOf(handle))?.get(placeOf(handle));
-      if (id === undefined) return null;
-      const value = readValueArray(`km_route_${bitsOf(handle)}`, id);
-      return value === null ? null : new Uint32Array(value.buffer, value.byteOffset, value.length / 4);
-    },
+    generation: (handle) => reader.generation(handle),
     put(blobs) {
       for (const [bits, map] of outer) {
         const own = blobs.filter(([handle]) => bitsOf(handle) === bits);

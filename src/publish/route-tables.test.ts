@@ -5,7 +5,7 @@ import { type CompiledService, workloadId } from '../compile/service.ts';
 import type { HttpMatch, HttpRoute, HttpRouting } from '../model/http.ts';
 import type { Service } from '../model/types.ts';
 import { Publisher } from './publisher.ts';
-import { bitsOf, generationAt, handleOf } from './route-store.ts';
+import { bitsOf, handleOf } from './route-store.ts';
 import { compiled, realTables, service, type TestTables } from './testing.ts';
 import { differences } from './verify.ts';
 
@@ -133,7 +133,7 @@ describe('route tables on real kernel maps', { skip: process.getuid?.() !== 0 &&
     const good = compiled(http('a', routing(exact('/a'))));
     publisher.publishAll(good);
     const [handle = 0] = handles();
-    const generation = generationAt(kernel.tables.routes, handle);
+    const generation = kernel.tables.routes.generation(handle);
     const bad = service('a', {
       endpoints: [{ address: '10.0.0.1' }, { address: '10.0.0.2' }],
       port: { mode: 'http', routing: routing(route({ path: { kind: 'regex', pattern: '(' } })) },
@@ -147,7 +147,7 @@ describe('route tables on real kernel maps', { skip: process.getuid?.() !== 0 &&
     assert.ok(next.hasRouteTable(`${bad.key}:80 IPv4`));
     reap(next);
     assert.deepEqual(handles(), [handle]);
-    assert.equal(generationAt(kernel.tables.routes, handle), generation);
+    assert.equal(kernel.tables.routes.generation(handle), generation);
     assert.equal([...kernel.tables.endpoint.entries()].length, 2);
     next.publish(good);
     holds(good);

@@ -6,15 +6,7 @@
 import type { Source } from '../compile/http.ts';
 import type { CompiledTable } from '../compile/service.ts';
 import { Retired } from './retired.ts';
-import {
-  bitsOf,
-  generationAt,
-  handleOf,
-  placeOf,
-  type RouteStore,
-  type SizeClass,
-  sizeClasses,
-} from './route-store.ts';
+import { bitsOf, handleOf, placeOf, type RouteStore, type SizeClass, sizeClasses } from './route-store.ts';
 import type { SourceRows } from './source-rows.ts';
 
 interface Held {
@@ -84,7 +76,7 @@ export class RouteTables {
     for (const [name, handle] of listeners) {
       if (handle === 0) continue;
       const known = this.#adopted.get(handle);
-      const adopted = known ?? { handle, generation: generationAt(this.#store, handle), listeners: new Set<string>() };
+      const adopted = known ?? { handle, generation: this.#store.generation(handle), listeners: new Set<string>() };
       adopted.listeners.add(name);
       this.#adopted.set(handle, adopted);
       this.#adoptedOf.set(name, adopted);

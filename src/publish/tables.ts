@@ -13,6 +13,7 @@ import type {
   KmSourceKey,
 } from '../kernel/gen/layout.gen.ts';
 import { type KernelMap, update } from '../kernel/map.ts';
+import type { RoutePlaces } from '../kernel/route-places.ts';
 import { type RouteMaps, type RouteStore, routeStoreOf } from './route-store.ts';
 
 /** How a batch treats keys that are there: `any` replaces them, `in-place` writes under their lock. */
@@ -52,7 +53,7 @@ export interface TableMaps extends RouteMaps {
   readonly km_source: KernelMap<KmSourceKey, KmSource>;
 }
 
-export function tablesOf(maps: TableMaps): Tables {
+export function tablesOf(maps: TableMaps, routes: RoutePlaces): Tables {
   return {
     listener: tableOf(maps.km_listener),
     cluster: tableOf(maps.km_cluster),
@@ -62,7 +63,7 @@ export function tablesOf(maps: TableMaps): Tables {
     endpointStats: tableOf(maps.km_endpoint_stats),
     workloadAddress: tableOf(maps.km_workload_address),
     source: tableOf(maps.km_source),
-    routes: routeStoreOf(maps),
+    routes: routeStoreOf(maps, routes),
   };
 }
 

@@ -6,7 +6,7 @@ import { mapTypes } from '../kernel/gen/layout.gen.ts';
 import { openLibbpf } from '../kernel/libbpf.ts';
 import { typedMaps } from '../kernel/map.ts';
 import { type LoadedObjects, loadObjects } from '../kernel/object.ts';
-import { testObject } from '../kernel/testing.ts';
+import { RoutePlaces } from '../kernel/route-places.ts';
 import type { ClusterPolicy } from '../model/http.ts';
 import type { Endpoint, Service, ServicePort } from '../model/types.ts';
 import { type Tables, tablesOf } from './tables.ts';
@@ -30,7 +30,7 @@ export function realTables(entries = 1000, moreObjects: readonly string[] = []):
   ];
   const build = join(import.meta.dirname, '..', '..', 'build', 'bpf');
   const loaded = loadObjects(openLibbpf(), {
-    objects: [join(build, 'sock_addr.bpf.o'), testObject('routes'), ...moreObjects],
+    objects: [join(build, 'sock_addr.bpf.o'), join(build, 'routes.bpf.o'), ...moreObjects],
     maxEntries: Object.fromEntries(names.map((name) => [name, entries])),
   });
   const { km_listener, km_cluster, km_cluster_stats, km_slot, km_endpoint, km_endpoint_stats, km_workload_address } =
@@ -51,8 +51,10 @@ export function realTables(entries = 1000, moreObjects: readonly string[] = []):
     km_route_20,
     km_route_22,
   });
+  const reader = loaded.programs.get('km_route_places');
+  if (reader === undefined) throw new Error('routes.bpf.o has another program');
   return {
-    tables: tablesOf(maps),
+    tables: tablesOf(maps, new RoutePlaces(reader)),
     programs: loaded.programs,
     maps: loaded.maps,
     close: () => loaded.close(),

@@ -6,7 +6,6 @@ import { addressFromWords, hostPort } from '../base/address.ts';
 import type { CompiledCluster, CompiledListener, CompiledService, CompiledTable } from '../compile/service.ts';
 import { listenerName } from './keys.ts';
 import { clusterRecord, listenerModes, settingsOf } from './plan.ts';
-import { generationAt } from './route-store.ts';
 import type { Tables } from './tables.ts';
 
 /** One line a difference, at most `limit` of them; empty when the kernel holds exactly this. */
@@ -49,7 +48,7 @@ function checkListeners(
     if (table === undefined && record.routes !== 0) found.push(`listener ${name} has a route table`);
     // Of a refused table the last good one is in force, if there was one.
     if (!table?.routes) continue;
-    const generation = generations.get(record.routes) ?? generationAt(tables.routes, record.routes);
+    const generation = generations.get(record.routes) ?? tables.routes.generation(record.routes);
     generations.set(record.routes, generation);
     if (record.routes === 0) found.push(`listener ${name} has no route table`);
     else if (generation !== table.routes.generation) found.push(`listener ${name} has another route table`);

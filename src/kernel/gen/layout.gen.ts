@@ -3,7 +3,7 @@ import { array, be16, be32, bytes, chars, s32, u32, u64 } from '../codec.ts';
 import type { Codec } from '../codec.ts';
 
 /** Changes whenever an object of another layout could not share this one's maps. */
-export const schema = 'b5d2d5af1995';
+export const schema = 'e5b56c746545';
 
 // km_phrase is the kernel side's own: a union without a name.
 
@@ -1417,6 +1417,31 @@ export const kmRouteHeaderField: Codec<KmRouteHeaderField> = {
     return {
       name: kmRouteRange.decode(view, offset),
       value: kmRouteRange.decode(view, offset + 4),
+    };
+  },
+};
+
+export interface KmRouteQuestion {
+  readonly handle: number;
+  readonly places: number;
+  readonly generation: bigint;
+  readonly taken: bigint;
+}
+
+export const kmRouteQuestion: Codec<KmRouteQuestion> = {
+  size: 24,
+  encode(value, view, offset) {
+    view.setUint32(offset, value.handle, true);
+    view.setUint32(offset + 4, value.places, true);
+    view.setBigUint64(offset + 8, value.generation, true);
+    view.setBigUint64(offset + 16, value.taken, true);
+  },
+  decode(view, offset) {
+    return {
+      handle: view.getUint32(offset, true),
+      places: view.getUint32(offset + 4, true),
+      generation: view.getBigUint64(offset + 8, true),
+      taken: view.getBigUint64(offset + 16, true),
     };
   },
 };
