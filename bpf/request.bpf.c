@@ -146,26 +146,28 @@ __noinline int km_reply_instead(struct sk_msg_md *m, __u32 slot, __u32 close)
 	return SK_PASS;
 }
 
-/* A reply of our own; the connection stays when the whole request is in this message. Inlined: nine frames of
- * calls are too deep. */
+/* Whether a reply of our own ends the connection: it stays when the whole request is in this message. */
+static __always_inline __u32 km_closes(struct sk_msg_md *m, const struct km_route_scratch *scratch,
+				       const struct km_decision *d)
+{
+	if (d->status == 400 || d->status == 431 || d->status == 505 || scratch->head.flags & KM_HTTP_CLOSE ||
+	    scratch->head.body == KM_BODY_CHUNKED)
+		return 1;
+	if (scratch->head.body == KM_BODY_LENGTH)
+		return scratch->head.bytes + scratch->head.content_length != m->size;
+	return scratch->head.bytes != m->size;
+}
+
+/* A reply of our own. Inlined: nine frames of calls are too deep. */
 static __always_inline int km_answer(struct sk_msg_md *m, __u32 slot)
 {
 	struct km_route_scratch *scratch = km_route_slot(slot);
 	struct km_decision *d = km_decision_slot(slot);
-	__u32 close = 0;
+	__u32 close;
 
 	if (!scratch || !d)
 		return SK_DROP;
-	if (d->status == 400 || d->status == 431 || d->status == 505 || scratch->head.flags & KM_HTTP_CLOSE ||
-	    scratch->head.body == KM_BODY_CHUNKED ||
-	    (scratch->head.body == KM_BODY_LENGTH &&
-	     scratch->head.bytes + scratch->head.content_length != m->size) ||
-	    (scratch->head.body == KM_BODY_NONE && scratch->head.bytes != m->size))
-		close = 1;
-	if (d->kind == KM_DECIDED_ACTION) {
-		if (km_reply_action(slot, d->listening.routes, d->action, close))
-			d->kind = KM_DECIDED_STATUS, d->status = 503, d->reason = KM_REASON_NO_ROUTE;
-	}
+	close = km_closes(m, scratch, d);
 	if (d->kind == KM_DECIDED_STATUS && km_reply(slot, d->status, close))
 		return SK_DROP;
 	return km_reply_instead(m, slot, close);
@@ -310,10 +312,6 @@ __noinline int km_push_kick(struct sk_msg_md *m, __u32 bytes)
 	return 0;
 }
 
-/* The request cannot be sent; the decision says what to answer. (A call from there would be one frame too
- * many.) */
-#define KM_UNDECIDED -1
-
 /* Sends a request on its way to half `index`. */
 __noinline int km_forward(struct sk_msg_md *m, __u32 slot, __u32 index)
 {
@@ -328,11 +326,7 @@ __noinline int km_forward(struct sk_msg_md *m, __u32 slot, __u32 index)
 	half = &f->half[index];
 	head = scratch->head.bytes;
 	if (d->edits) {
-		if (!out || km_edit_head(slot, d->listening.routes, d->edits)) {
-			km_decide_status(d, 503, KM_REASON_NO_ROUTE);
-			return KM_UNDECIDED;
-		}
-		if (km_msg_replace_head(m, slot, head))
+		if (!out || km_msg_replace_head(m, slot, head))
 			return SK_DROP;
 		head = out->bytes;
 	}
@@ -404,6 +398,36 @@ static __always_inline int km_pass_through(struct sk_msg_md *m, __u32 slot, stru
 	return index;
 }
 
+/*
+ * Decides, and makes the text that the route asks for: a changed head, a redirect, a reply. A table that was
+ * replaced between the two is decided by anew.
+ */
+static __always_inline int km_decide_and_make(struct sk_msg_md *m, __u32 slot, struct km_listener_key *where)
+{
+	struct km_route_scratch *scratch = km_route_slot(slot);
+	struct km_decision *d = km_decision_slot(slot);
+	int made = 0;
+	__u32 turn;
+
+	if (!scratch || !d)
+		return -1;
+	for (turn = 0; turn < KM_ROUTE_MAX_RETRIES; turn++) {
+		if (turn)
+			km_find_listener(where, &d->listening);
+		if (km_decide_request(slot))
+			return -1;
+		made = 0;
+		if (d->kind == KM_DECIDED_FORWARD && d->edits)
+			made = km_edit_head(slot, d->listening.routes, d->edits);
+		else if (d->kind == KM_DECIDED_ACTION)
+			made = km_reply_action(slot, d->listening.routes, d->action,
+					       km_closes(m, scratch, d));
+		if (made != KM_OUT_CHANGED)
+			break;
+	}
+	return made ? km_decide_status(d, 503, KM_REASON_NO_ROUTE) : 0;
+}
+
 static __always_inline void km_tell_source(__u32 slot, __u64 workload)
 {
 	struct km_route_scratch *scratch = km_route_slot(slot);
@@ -442,7 +466,7 @@ static __always_inline int km_begin(struct sk_msg_md *m, __u32 slot, struct km_f
 	switch (verdict) {
 	case KM_HTTP_COMPLETE:
 		km_tell_source(slot, f->source);
-		if (km_decide_request(slot))
+		if (km_decide_and_make(m, slot, &where))
 			return SK_DROP;
 		break;
 	case KM_HTTP_OTHER:
@@ -467,11 +491,8 @@ static __always_inline int km_begin(struct sk_msg_md *m, __u32 slot, struct km_f
 	km_describe(slot);
 	if (d->kind == KM_DECIDED_FORWARD) {
 		index = km_choose_half(slot);
-		if (index < KM_HALVES) {
-			verdict = km_forward(m, slot, index);
-			if (verdict != KM_UNDECIDED)
-				return verdict;
-		}
+		if (index < KM_HALVES)
+			return km_forward(m, slot, index);
 	}
 	return km_answer(m, slot);
 }
