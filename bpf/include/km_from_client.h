@@ -158,7 +158,8 @@ __noinline int km_kicked(struct __sk_buff *skb)
 				km_clone_to_network(skb, w);
 		}
 	}
-	km_take_over(f, index, f->kick_end, seen);
+	if (!km_take_over(w, f, KM_FLOW_KICK, index, f->kick_end, seen))
+		return KM_WAY_DROP;
 	km_exchange_begin(f, half->rcv_nxt);
 	return km_to_client(skb, w, seen, f->kick_end, KM_TCP_ACK, km_shown_window(f, half->window));
 }
@@ -267,21 +268,6 @@ __noinline int km_unbound(struct __sk_buff *skb)
 	return KM_WAY_DROP;
 }
 
-#define KM_WALKS 1024
-
-/* Locks for what only one CPU may do with a flow at a time, by the client's port. */
-struct km_walk {
-	struct bpf_spin_lock lock;
-	__u32 turns; /* packets that were followed */
-};
-
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, KM_WALKS);
-	__type(key, __u32);
-	__type(value, struct km_walk);
-} km_walk SEC(".maps");
-
 /*
  * Follows a chunked body to its end, behind which nothing may come that was not decided. Returns 1 for a
  * packet that overtook others: TCP sends it again. Negative: the body is none, or it does not end where it
@@ -331,15 +317,12 @@ static __always_inline int km_read_body(struct __sk_buff *skb, struct km_work *w
 	return result;
 }
 
-/* The first bytes of a request that goes to another open half without a kick. False: it closed meanwhile. */
-static __always_inline bool km_switch(struct km_work *w, struct km_flow *f)
+/* The first bytes of a request that goes to another open half without a kick. False: another CPU has them
+ * too. */
+static __always_inline bool km_switch(struct km_work *w, struct km_flow *f, struct km_half *half)
 {
-	__u32 index = f->target & (KM_HALVES - 1);
-	struct km_half *half = &f->half[index];
-
-	if (half->state != KM_HALF_OPEN)
+	if (!km_take_over(w, f, KM_FLOW_SWITCH, f->target & (KM_HALVES - 1), f->boundary, w->p.ack))
 		return false;
-	km_take_over(f, index, f->boundary, w->p.ack);
 	f->now.rcv_start = half->rcv_nxt;
 	return true;
 }
@@ -394,8 +377,11 @@ static __always_inline int km_from_client(struct __sk_buff *skb, bool outside)
 	} else if (flags & KM_FLOW_SWITCH && !km_before(w->p.seq, f->boundary) && w->p.payload) {
 		__u32 before = f->current;
 
-		if (!km_switch(w, f))
+		half = &f->half[f->target & (KM_HALVES - 1)];
+		if (half->state != KM_HALF_OPEN) /* it closed meanwhile */
 			return km_bypassed(skb);
+		if (!km_switch(w, f, half))
+			return KM_WAY_DROP;
 		if (before < KM_HALVES && before != f->current) {
 			old = &f->half[before & (KM_HALVES - 1)];
 			flush = old->state == KM_HALF_OPEN && old->acked != old->rcv_nxt;

@@ -462,30 +462,31 @@ __noinline int km_make(struct __sk_buff *skb)
 	pseudo += bpf_htons(header);
 	if (bpf_skb_change_tail(skb, tcp + header, 0))
 		return -1;
+	/* The options were summed; their place is free. */
 	if (p->ip6) {
-		struct ipv6hdr ip;
+		struct ipv6hdr *ip = (struct ipv6hdr *)w->options;
 
-		if (bpf_skb_load_bytes(skb, ETH_HLEN, &ip, sizeof(ip)))
+		if (bpf_skb_load_bytes(skb, ETH_HLEN, ip, sizeof(*ip)))
 			return -1;
-		ip.payload_len = bpf_htons(header);
-		ip.hop_limit = KM_TTL;
-		__builtin_memcpy(&ip.saddr, to->from, 16);
-		__builtin_memcpy(&ip.daddr, to->to, 16);
-		if (bpf_skb_store_bytes(skb, ETH_HLEN, &ip, sizeof(ip), BPF_F_INVALIDATE_HASH))
+		ip->payload_len = bpf_htons(header);
+		ip->hop_limit = KM_TTL;
+		__builtin_memcpy(&ip->saddr, to->from, 16);
+		__builtin_memcpy(&ip->daddr, to->to, 16);
+		if (bpf_skb_store_bytes(skb, ETH_HLEN, ip, sizeof(*ip), BPF_F_INVALIDATE_HASH))
 			return -1;
 	} else {
-		struct iphdr ip;
-		const __u32 *w = (const __u32 *)&ip;
+		struct iphdr *ip = (struct iphdr *)w->options;
+		const __u32 *words4 = (const __u32 *)ip;
 
-		if (bpf_skb_load_bytes(skb, ETH_HLEN, &ip, sizeof(ip)))
+		if (bpf_skb_load_bytes(skb, ETH_HLEN, ip, sizeof(*ip)))
 			return -1;
-		ip.tot_len = bpf_htons(sizeof(ip) + header);
-		ip.ttl = KM_TTL;
-		ip.saddr = to->from[3];
-		ip.daddr = to->to[3];
-		ip.check = 0;
-		ip.check = ~km_fold16((__u64)w[0] + w[1] + w[2] + w[3] + w[4]);
-		if (bpf_skb_store_bytes(skb, ETH_HLEN, &ip, sizeof(ip), BPF_F_INVALIDATE_HASH))
+		ip->tot_len = bpf_htons(sizeof(*ip) + header);
+		ip->ttl = KM_TTL;
+		ip->saddr = to->from[3];
+		ip->daddr = to->to[3];
+		ip->check = 0;
+		ip->check = ~km_fold16((__u64)words4[0] + words4[1] + words4[2] + words4[3] + words4[4]);
+		if (bpf_skb_store_bytes(skb, ETH_HLEN, ip, sizeof(*ip), BPF_F_INVALIDATE_HASH))
 			return -1;
 	}
 	new->check = old->check;

@@ -120,21 +120,53 @@ static __always_inline int km_send_syn(struct __sk_buff *skb, struct km_work *w,
 	return km_make(skb) ? km_failed() : KM_WAY_NETWORK;
 }
 
+#define KM_WALKS 1024
+
+/* Locks for what only one CPU may do with a flow at a time, by the client's port. */
+struct km_walk {
+	struct bpf_spin_lock lock;
+	__u32 turns; /* how often it was taken */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, KM_WALKS);
+	__type(key, __u32);
+	__type(value, struct km_walk);
+} km_walk SEC(".maps");
+
 /*
  * From client number `base` on, bytes belong to half `index`; `seen` is the pseudo number of its first byte
- * to the client.
+ * to the client. `flag` (KM_FLOW_KICK, KM_FLOW_SWITCH) asked for it; false when another CPU has done it: a
+ * client's packets are on two at once when its program moves, or when an answer makes its TCP acknowledge
+ * while it sends. The flag goes last, so that who does not see it sees the half.
  */
-static __always_inline void km_take_over(struct km_flow *f, __u32 index, __u32 base, __u32 seen)
+static __always_inline bool km_take_over(struct km_work *w, struct km_flow *f, __u32 flag, __u32 index,
+					 __u32 base, __u32 seen)
 {
+	__u32 lock = w->key.client_port & (KM_WALKS - 1);
+	struct km_walk *walk = bpf_map_lookup_elem(&km_walk, &lock);
 	struct km_half *half = &f->half[index & (KM_HALVES - 1)];
+	__u32 asked, before;
 
-	half->seq_shift = base - half->snd_nxt;
-	half->ack_shift = half->rcv_nxt - seen;
-	if (f->current != index && f->current != KM_NO_HALF)
+	if (!walk)
+		return false;
+	bpf_spin_lock(&walk->lock);
+	asked = f->flags & flag;
+	before = f->current;
+	if (asked) {
+		half->seq_shift = base - half->snd_nxt;
+		half->ack_shift = half->rcv_nxt - seen;
+		f->base = base;
+		f->current = index;
+		asm volatile("" ::: "memory");
+		f->flags &= ~(KM_FLOW_KICK | KM_FLOW_SWITCH);
+		walk->turns += 1;
+	}
+	bpf_spin_unlock(&walk->lock);
+	if (asked && before != index && before != KM_NO_HALF)
 		km_count(KM_COUNTER_SWITCHES);
-	f->base = base;
-	f->current = index;
-	f->flags &= ~(KM_FLOW_KICK | KM_FLOW_SWITCH);
+	return asked;
 }
 
 /* Nothing is left to carry: the flow goes as soon as the client's socket has. */

@@ -118,7 +118,8 @@ __noinline int km_connecting(struct __sk_buff *skb, __u32 index)
 				km_clone_to_network(skb, w);
 		}
 	}
-	km_take_over(f, index, f->kick_end, seen);
+	if (!km_take_over(w, f, KM_FLOW_KICK, index, f->kick_end, seen))
+		return KM_WAY_DROP;
 	km_exchange_begin(f, half->rcv_nxt);
 	return km_to_client(skb, w, seen, f->kick_end, KM_TCP_ACK, km_shown_window(f, half->window));
 }

@@ -58,7 +58,8 @@ describe('HTTP keep-alive', { skip: process.getuid?.() !== 0 && process.env['CI'
   ] as const) {
     const requests = many(2000, 100_000);
     test(`of ${requests} requests none is lost or misrouted when 5 % of the packets ${what} are lost, both ways`, async () => {
-      const wires = whose();
+      using stack = new DisposableStack();
+      const wires = whose().map((wire) => stack.use(wire));
       for (const wire of wires) wire.set({ loseOut: 0.05, loseIn: 0.05 });
       for (const family of [4, 6] as const) {
         const flags = ['--requests', String(requests), '--connections', '32', '--timeout', '60000'];
@@ -66,12 +67,12 @@ describe('HTTP keep-alive', { skip: process.getuid?.() !== 0 && process.env['CI'
       }
       for (const wire of wires) {
         assert.ok(wire.count('ingress').lost > 0n && wire.count('egress').lost > 0n, 'packets were lost');
-        wire[Symbol.dispose]();
       }
     });
 
     test(`the same when one packet in five ${what} is overtaken by others`, async () => {
-      const wires = whose();
+      using stack = new DisposableStack();
+      const wires = whose().map((wire) => stack.use(wire));
       for (const wire of wires) {
         await wire.prepareLate();
         wire.set({ late: 0.2 });
@@ -82,7 +83,6 @@ describe('HTTP keep-alive', { skip: process.getuid?.() !== 0 && process.env['CI'
       }
       for (const wire of wires) {
         assert.ok(wire.count('egress').held > 0n, 'packets were late');
-        wire[Symbol.dispose]();
       }
     });
   }
