@@ -27,7 +27,7 @@ export async function showServices(mesh: Mesh, status: string): Promise<void> {
 
 export async function showFrontend({ frontend }: Shop): Promise<void> {
   heading('What the frontend sees');
-  say('Plain HTTP to the services’ addresses. No proxy and no NAT: the kernel picks a pod in connect().');
+  say('Plain HTTP to the services’ addresses. No proxy and no NAT: the kernel picks a pod for each request.');
   const six = `http://[${addresses.reviews.ip6}]/`;
   for (const script of [
     `for i in 1 2 3 4 5 6; do curl -sS ${reviewsUrl}; done`,
@@ -40,7 +40,7 @@ export async function showFrontend({ frontend }: Shop): Promise<void> {
 }
 
 export async function showSpread(shop: Shop, mesh: Mesh): Promise<void> {
-  heading(`Where ${spreadConnections} new connections go`);
+  heading(`Where ${spreadConnections} requests go, each on a connection of its own`);
   say('Counted by the client (who answered) and by the kernel (kmeshctl get endpoints -n shop).');
   print();
   await spread(shop, mesh, 'reviews', addresses.reviews.ip4);
@@ -49,7 +49,7 @@ export async function showSpread(shop: Shop, mesh: Mesh): Promise<void> {
 }
 
 async function spread({ frontend }: Shop, mesh: Mesh, service: string, address: string): Promise<void> {
-  const before = new Map((await mesh.endpoints(service)).map((e) => [e.address, e.connectionsOpened]));
+  const before = new Map((await mesh.endpoints(service)).map((e) => [e.address, e.requests]));
   const result = await manyConnections(frontend, [address, '80', String(spreadConnections)]);
   noFailures(result);
   const endpoints = (await mesh.endpoints(service)).filter((e) => e.address.includes('.'));
@@ -57,12 +57,12 @@ async function spread({ frontend }: Shop, mesh: Mesh, service: string, address: 
   const rows = endpoints.map((e) => {
     const name = podName(e.workload);
     const seen = result.answers[name] ?? 0;
-    const opened = e.connectionsOpened - (before.get(e.address) ?? 0);
-    if (opened !== seen) throw new Error(`${name} answered ${seen} connections, the kernel counted ${opened}`);
+    const counted = e.requests - (before.get(e.address) ?? 0);
+    if (counted !== seen) throw new Error(`${name} answered ${seen} requests, the kernel counted ${counted}`);
     const off = (100 * seen) / spreadConnections - (100 * e.weight) / weights;
     if (Math.abs(off) > spreadTolerance) throw new Error(`${name} got ${percent(seen, spreadConnections)}`);
     const share = percent(seen, spreadConnections);
-    return [service, name, `${e.address}:${e.port}`, `${e.weight}`, `${seen}`, `${opened}`, share];
+    return [service, name, `${e.address}:${e.port}`, `${e.weight}`, `${seen}`, `${counted}`, share];
   });
   table([['SERVICE', 'POD', 'ENDPOINT', 'WEIGHT', 'CLIENT', 'KERNEL', 'SHARE'], ...rows], 3);
   say(`${Math.round(result.rate)} connections a second, one after another; 0 failed`);
@@ -92,17 +92,17 @@ export async function showLatency({ frontend, ratings, serverPort }: Shop): Prom
 
 export async function showTelemetry({ lab }: Shop, mesh: Mesh): Promise<void> {
   heading('What it measured');
-  command('curl -s localhost:15020/metrics | grep istio_tcp_connections_opened_total');
+  command('curl -s localhost:15020/metrics | grep istio_requests_total');
   const metrics = await lab.node.output(['curl', '-sS', 'http://localhost:15020/metrics']);
-  const opened = metrics.split('\n').filter((line) => line.startsWith('istio_tcp_connections_opened_total{'));
-  const fromFrontend = opened.filter((line) => /reporter="source"/.test(line) && /_service_name="reviews"/.test(line));
+  const counted = metrics.split('\n').filter((line) => line.startsWith('istio_requests_total{'));
+  const fromFrontend = counted.filter((line) => /reporter="source"/.test(line) && /_service_name="reviews"/.test(line));
   const [first] = fromFrontend;
-  if (first === undefined) throw new Error('no metric of connections to reviews');
+  if (first === undefined) throw new Error('no metric of requests to reviews');
   long(first, ',');
-  say(`and ${opened.length - 1} more lines of this metric`);
+  say(`and ${counted.length - 1} more lines of this metric`);
   print();
   command('tail access.log   # kmesh-daemon --access-log text');
-  for (const text of [' dst.vip=', ' direction=inbound']) long(await lastLine(mesh.accessLog, text), ' ');
+  long(await lastLine(mesh.accessLog, ' request complete '), ' ');
 }
 
 /** The last line with a text in it. The daemon writes within a tenth of a second of a connection's end. */
@@ -159,8 +159,8 @@ export async function showRestart({ frontend }: Shop, mesh: Mesh): Promise<void>
   const kept = clientResult(open) as { requests: number; failures: number; connections: number };
   if (kept.failures > 0 || kept.connections !== 20) throw new Error(`open connections: ${JSON.stringify(kept)}`);
   say(`20 connections that were open all the time: ${kept.requests} requests, 0 failed.`);
-  const opened = (await mesh.endpoints('reviews')).reduce((sum, e) => sum + e.connectionsOpened, 0);
-  say(`The kernel’s counters went on as well: ${opened} connections to reviews since the start.`);
+  const counted = (await mesh.endpoints('reviews')).reduce((sum, e) => sum + e.requests, 0);
+  say(`The kernel’s counters went on as well: ${counted} requests to reviews since the start.`);
 }
 
 const shortened = (status: string): string =>

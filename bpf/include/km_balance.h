@@ -113,14 +113,6 @@ static __always_inline bool km_find_listener(const struct km_listener_key *key,
 	return km_read_listener(&any, found);
 }
 
-/* The cluster that serves a destination, 0 when none does. */
-static __always_inline __u64 km_find_cluster(const struct km_listener_key *key)
-{
-	struct km_found_listener found;
-
-	return km_find_listener(key, &found) ? found.cluster : 0;
-}
-
 static __always_inline bool km_endpoint_usable(__u64 id, __u64 cluster_id)
 {
 	struct km_endpoint *endpoint = bpf_map_lookup_elem(&km_endpoint, &id);

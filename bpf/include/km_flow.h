@@ -88,7 +88,6 @@ enum km_flow_flags {
 	KM_FLOW_DONE = 1024,	 /* nothing is left to carry */
 	KM_FLOW_FIN_SENT = 2048, /* a local reply's FIN was sent to the client */
 	KM_FLOW_CLIENT_FIN = 4096,
-	KM_FLOW_DETACH = 8192,	 /* no decision is due any more: leave the sockhash */
 	KM_FLOW_REFUSED = 16384, /* no endpoint could be reached: 503 was sent */
 	KM_FLOW_ECHOING = 32768, /* the reply has begun: echo_ack is set */
 };

@@ -109,7 +109,7 @@ __noinline int km_bypassed(struct __sk_buff *skb)
  * half is open and the one before owes nothing. */
 __noinline int km_kicked(struct __sk_buff *skb)
 {
-	struct km_half *half, *old;
+	struct km_half *half;
 	__u32 seen, index;
 	__u64 now;
 
@@ -135,7 +135,7 @@ __noinline int km_kicked(struct __sk_buff *skb)
 	if (half->state == KM_HALF_CONNECTING) {
 		now = bpf_ktime_get_ns();
 		if (now - half->syn_ns >= (__u64)half->timeout_ms * KM_NS_PER_MS)
-			return km_connect_failed(skb, index);
+			return km_connect_other(skb, index);
 		km_count(KM_COUNTER_SYN_RETRIED);
 		return km_send_syn(skb, w, f, half);
 	}
@@ -143,25 +143,9 @@ __noinline int km_kicked(struct __sk_buff *skb)
 		/* It closed between the decision and now. */
 		if (half->retries == 0)
 			half->retries = 1;
-		return km_connect_failed(skb, index);
+		return km_connect_other(skb, index);
 	}
-	if (!km_owes_nothing(f, seen)) {
-		km_count(KM_COUNTER_HELD);
-		return KM_WAY_DROP;
-	}
-	if (f->current != KM_NO_HALF && f->current != index) {
-		old = &f->half[f->current & (KM_HALVES - 1)];
-		if (old->acked != old->rcv_nxt) {
-			old->acked = old->rcv_nxt;
-			if (km_to_half(skb, w, f, old, old->snd_nxt, old->rcv_nxt, KM_TCP_ACK) ==
-			    KM_WAY_NETWORK)
-				km_clone_to_network(skb, w);
-		}
-	}
-	if (!km_take_over(w, f, KM_FLOW_KICK, index, f->kick_end, seen))
-		return KM_WAY_DROP;
-	km_exchange_begin(f, half->rcv_nxt);
-	return km_to_client(skb, w, seen, f->kick_end, KM_TCP_ACK, km_shown_window(f, half->window));
+	return km_release(skb, w, f, index, seen);
 }
 
 /* A packet that touches the kick: its own bytes, or what may not have been sent yet. */

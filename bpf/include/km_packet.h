@@ -250,6 +250,21 @@ static __always_inline bool km_load_options(struct __sk_buff *skb, struct km_wor
 /* Options are at most so many; each turn of a walk over them is one. */
 #define KM_OPTION_TURNS 20
 
+/* Where the next option stands; 0: this was the last. */
+static __always_inline __u64 km_next_option(const struct km_work *w, __u64 at)
+{
+	__u8 kind, size;
+
+	at &= 63;
+	kind = w->options[at];
+	if (kind == 0)
+		return 0;
+	if (kind == 1)
+		return at + 1;
+	size = w->options[at + 1];
+	return size < 2 ? 0 : at + size;
+}
+
 /* Adds `shift` to the edges of SACK blocks (RFC 2018), the only option of packets without timestamps. */
 __noinline int km_shift_sack(struct __sk_buff *skb, __u32 shift)
 {
@@ -260,23 +275,10 @@ __noinline int km_shift_sack(struct __sk_buff *skb, __u32 shift)
 	if (!w || !km_load_options(skb, w))
 		return 0;
 	tcp = w->p.tcp;
-	for (i = 0; i < KM_OPTION_TURNS; i++) {
-		__u8 kind, size;
-
-		at &= 63;
-		kind = w->options[at];
-		if (kind == 0)
+	for (i = 0; i < KM_OPTION_TURNS && w->options[at & 63] != 5; i++) {
+		at = km_next_option(w, at);
+		if (!at)
 			return 0;
-		if (kind == 1) {
-			at += 1;
-			continue;
-		}
-		size = w->options[at + 1];
-		if (size < 2)
-			return 0;
-		if (kind == 5)
-			break;
-		at += size;
 	}
 	at &= 63;
 	if (w->options[at] != 5)
@@ -529,26 +531,17 @@ __noinline int km_read_syn(struct __sk_buff *skb)
 	if (!km_load_options(skb, w))
 		return 0;
 	for (i = 0; i < KM_OPTION_TURNS; i++) {
-		__u8 kind, size;
+		__u8 kind = w->options[at & 63];
 
-		at &= 63;
-		kind = w->options[at];
-		if (kind == 0)
-			return 0;
-		if (kind == 1) {
-			at += 1;
-			continue;
-		}
-		size = w->options[at + 1];
-		if (size < 2)
-			return 0;
 		if (kind == 2)
-			syn->mss = w->options[at + 2] << 8 | w->options[at + 3];
+			syn->mss = w->options[(at & 63) + 2] << 8 | w->options[(at & 63) + 3];
 		else if (kind == 3)
-			syn->scale = w->options[at + 2] > 14 ? 14 : w->options[at + 2];
+			syn->scale = w->options[(at & 63) + 2] > 14 ? 14 : w->options[(at & 63) + 2];
 		else if (kind == 4)
 			syn->sack = 1;
-		at += size;
+		at = km_next_option(w, at);
+		if (!at)
+			return 0;
 	}
 	return 0;
 }

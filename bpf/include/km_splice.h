@@ -14,6 +14,7 @@
 #include "km_exchange.h"
 #include "km_flow_end.h"
 #include "km_packet.h"
+#include "km_reply_text.h"
 #include "km_wire.h"
 
 enum km_way {
@@ -235,69 +236,113 @@ static __always_inline bool km_parks(const struct km_flow *f)
 	return any;
 }
 
-/* Local reply of a request that no endpoint could be reached for; its length is a multiple of four. */
-#define KM_REFUSAL                                                                                           \
-	"HTTP/1.1 503 Service Unavailable\r\nserver:  kmesh\r\ncontent-type: text/plain\r\n"                 \
-	"content-length: 91\r\nconnection: close\r\n\r\n"                                                    \
-	"upstream connect error or disconnect/reset before headers. reset reason: connection failure"
-static const char km_refusal[] = KM_REFUSAL;
-#define KM_REFUSAL_BYTES (sizeof(KM_REFUSAL) - 1)
-_Static_assert(KM_REFUSAL_BYTES % 4 == 0, "summed by words");
-_Static_assert(KM_REFUSAL_BYTES <= KM_MIN_GATE, "fits every segment");
+_Static_assert(KM_CONNECT_FAILED_BYTES <= KM_MIN_GATE, "fits every segment");
+_Static_assert(KM_CONNECT_FAILED_HEAD_BYTES % 4 == 0,
+	       "summed by words; the whole text is filled up with zeros");
+
+/* What the client of a request that no endpoint could be reached for gets: HEAD gets no body. */
+static __always_inline __u32 km_refusal_bytes(const struct km_flow *f)
+{
+	return f->next.flags & KM_HTTP_HEAD ? KM_CONNECT_FAILED_HEAD_BYTES : KM_CONNECT_FAILED_BYTES;
+}
+
+/* Puts the refusal behind the TCP header of a packet that ends there. Lengths are constants for the verifier.
+ */
+static __always_inline int km_append_refusal(struct __sk_buff *skb, __u32 at, bool head)
+{
+	__u32 bytes = head ? KM_CONNECT_FAILED_HEAD_BYTES : KM_CONNECT_FAILED_BYTES;
+	__s64 sum;
+
+	if (bpf_skb_change_tail(skb, at + bytes, 0))
+		return -1;
+	if (head) {
+		if (bpf_skb_store_bytes(skb, at, km_connect_failed.text, KM_CONNECT_FAILED_HEAD_BYTES, 0))
+			return -1;
+		sum = bpf_csum_diff(NULL, 0, (__be32 *)km_connect_failed.text, KM_CONNECT_FAILED_HEAD_BYTES,
+				    0);
+	} else {
+		if (bpf_skb_store_bytes(skb, at, km_connect_failed.text, KM_CONNECT_FAILED_BYTES, 0))
+			return -1;
+		sum = bpf_csum_diff(NULL, 0, (__be32 *)km_connect_failed.text,
+				    (KM_CONNECT_FAILED_BYTES + 3) / 4 * 4, 0);
+	}
+	return bpf_l4_csum_replace(skb, at - sizeof(struct tcphdr) + offsetof(struct tcphdr, check), 0,
+				   (__u32)sum, 0);
+}
 
 /* Sends the 503 and our FIN; again for each retransmission of the kick. */
 __noinline int km_refuse_request(struct __sk_buff *skb)
 {
-	__u32 tcp, bytes;
-	__u8 *text;
-	__be16 length;
-	__s64 sum;
+	const __u16 header = sizeof(struct tcphdr);
+	__be16 before, after;
+	__u32 bytes, tcp;
 
 	KM_FIND_FLOW(KM_WAY_DROP);
+	bytes = km_refusal_bytes(f);
 	f->flags |= KM_FLOW_CLOSE | KM_FLOW_FIN_SENT | KM_FLOW_REFUSED;
 	f->flags &= ~KM_FLOW_KICK;
 	f->base = f->kick_end;
 	f->current = KM_NO_HALF;
-	f->fin_seq = f->echo_ack + KM_REFUSAL_BYTES;
+	f->fin_seq = f->echo_ack + bytes;
 	km_segment_to_client(&w->to, &w->key, f->echo_ack, f->base, KM_TCP_ACK | KM_TCP_PSH | KM_TCP_FIN,
 			     KM_REAL_WINDOW);
 	if (km_make(skb))
 		return km_failed();
 	tcp = w->p.tcp;
-	bytes = tcp + sizeof(struct tcphdr) + KM_REFUSAL_BYTES;
-	if (bpf_skb_change_tail(skb, bytes, 0))
+	if (km_append_refusal(skb, tcp + header, bytes == KM_CONNECT_FAILED_HEAD_BYTES))
 		return km_failed();
-	text = (__u8 *)km_refusal;
-	if (bpf_skb_store_bytes(skb, tcp + sizeof(struct tcphdr), text, KM_REFUSAL_BYTES, 0))
-		return km_failed();
-	sum = bpf_csum_diff(NULL, 0, (__be32 *)text, KM_REFUSAL_BYTES, 0);
-	if (bpf_l4_csum_replace(skb, tcp + offsetof(struct tcphdr, check), 0, (__u32)sum, 0))
-		return km_failed();
-	length = bpf_htons(sizeof(struct tcphdr) + KM_REFUSAL_BYTES);
-	if (bpf_l4_csum_replace(skb, tcp + offsetof(struct tcphdr, check), 0,
-				(__u32)length + (__u16)~bpf_htons(sizeof(struct tcphdr)), BPF_F_PSEUDO_HDR))
+	before = bpf_htons(header);
+	after = bpf_htons(header + bytes);
+	if (bpf_l4_csum_replace(skb, tcp + offsetof(struct tcphdr, check), 0, (__u32)after + (__u16)~before,
+				BPF_F_PSEUDO_HDR))
 		return km_failed();
 	if (w->p.ip6)
-		return bpf_skb_store_bytes(skb, ETH_HLEN + offsetof(struct ipv6hdr, payload_len), &length, 2,
+		return bpf_skb_store_bytes(skb, ETH_HLEN + offsetof(struct ipv6hdr, payload_len), &after, 2,
 					   0)
 			       ? km_failed()
 			       : KM_WAY_CLIENT;
-	{
-		__be16 total = bpf_htons(sizeof(struct iphdr) + sizeof(struct tcphdr) + KM_REFUSAL_BYTES);
-		__be16 before = bpf_htons(sizeof(struct iphdr) + sizeof(struct tcphdr));
-
-		if (bpf_l3_csum_replace(skb, ETH_HLEN + offsetof(struct iphdr, check), before, total, 2) ||
-		    bpf_skb_store_bytes(skb, ETH_HLEN + offsetof(struct iphdr, tot_len), &total, 2, 0))
-			return km_failed();
-	}
+	before = bpf_htons(sizeof(struct iphdr) + header);
+	after = bpf_htons(sizeof(struct iphdr) + header + bytes);
+	if (bpf_l3_csum_replace(skb, ETH_HLEN + offsetof(struct iphdr, check), before, after, 2) ||
+	    bpf_skb_store_bytes(skb, ETH_HLEN + offsetof(struct iphdr, tot_len), &after, 2, 0))
+		return km_failed();
 	return KM_WAY_CLIENT;
+}
+
+/*
+ * Lets the request behind the kick go, once the half before owes nothing: that one gets the acknowledgement
+ * that the client still owes it, the client that of the kick. `seen`: up to where the client has received.
+ */
+static __always_inline int km_release(struct __sk_buff *skb, struct km_work *w, struct km_flow *f,
+				      __u32 index, __u32 seen)
+{
+	struct km_half *half = &f->half[index & (KM_HALVES - 1)];
+	struct km_half *old;
+
+	if (!km_owes_nothing(f, seen)) {
+		km_count(KM_COUNTER_HELD);
+		return KM_WAY_DROP;
+	}
+	if (f->current != KM_NO_HALF && f->current != index) {
+		old = &f->half[f->current & (KM_HALVES - 1)];
+		if (old->acked != old->rcv_nxt) {
+			old->acked = old->rcv_nxt;
+			if (km_to_half(skb, w, f, old, old->snd_nxt, old->rcv_nxt, KM_TCP_ACK) ==
+			    KM_WAY_NETWORK)
+				km_clone_to_network(skb, w);
+		}
+	}
+	if (!km_take_over(w, f, KM_FLOW_KICK, index, f->kick_end, seen))
+		return KM_WAY_DROP;
+	km_exchange_begin(f, half->rcv_nxt);
+	return km_to_client(skb, w, seen, f->kick_end, KM_TCP_ACK, km_shown_window(f, half->window));
 }
 
 /*
  * The half that a kick waits for could not be opened: another endpoint of its cluster gets a SYN, or the
  * client a 503.
  */
-__noinline int km_connect_failed(struct __sk_buff *skb, __u32 index)
+__noinline int km_connect_other(struct __sk_buff *skb, __u32 index)
 {
 	struct km_endpoint_stats *stats;
 	__u64 cluster, failed, other;

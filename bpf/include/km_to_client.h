@@ -60,7 +60,6 @@ __noinline int km_closing(struct __sk_buff *skb)
 __noinline int km_connecting(struct __sk_buff *skb, __u32 index)
 {
 	struct km_half *half;
-	__u32 seen;
 
 	KM_FIND_FLOW(KM_WAY_DROP);
 	index &= KM_HALVES - 1;
@@ -74,7 +73,7 @@ __noinline int km_connecting(struct __sk_buff *skb, __u32 index)
 			half->state = KM_HALF_FREE;
 			return KM_WAY_DROP;
 		}
-		return km_connect_failed(skb, index);
+		return km_connect_other(skb, index);
 	}
 	if (w->p.flags & KM_TCP_ACK && w->p.ack != half->snd_nxt + 1) {
 		/* It knows the tuple from a connection before (TIME_WAIT, or half open): reset that, and use
@@ -103,25 +102,7 @@ __noinline int km_connecting(struct __sk_buff *skb, __u32 index)
 	half->state = KM_HALF_OPEN;
 	if (index != f->target || !(f->flags & KM_FLOW_KICK))
 		return KM_WAY_DROP;
-	seen = f->echo_ack;
-	if (!km_owes_nothing(f, seen)) {
-		km_count(KM_COUNTER_HELD);
-		return KM_WAY_DROP;
-	}
-	if (f->current != KM_NO_HALF && f->current != index) {
-		struct km_half *old = &f->half[f->current & (KM_HALVES - 1)];
-
-		if (old->acked != old->rcv_nxt) {
-			old->acked = old->rcv_nxt;
-			if (km_to_half(skb, w, f, old, old->snd_nxt, old->rcv_nxt, KM_TCP_ACK) ==
-			    KM_WAY_NETWORK)
-				km_clone_to_network(skb, w);
-		}
-	}
-	if (!km_take_over(w, f, KM_FLOW_KICK, index, f->kick_end, seen))
-		return KM_WAY_DROP;
-	km_exchange_begin(f, half->rcv_nxt);
-	return km_to_client(skb, w, seen, f->kick_end, KM_TCP_ACK, km_shown_window(f, half->window));
+	return km_release(skb, w, f, index, f->echo_ack);
 }
 
 /* A half that waits for its next request: BPF is its TCP meanwhile. */

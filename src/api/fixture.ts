@@ -155,6 +155,7 @@ function endpoint(
     connectionsOpened: opened,
     connectionsActive: active,
     connectionsFailed: 0,
+    requests: active * 100,
     datagrams: 0,
     sentBytes: sent,
     receivedBytes: Math.floor(sent / 2),

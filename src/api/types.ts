@@ -77,6 +77,8 @@ export interface EndpointItem {
   readonly connectionsOpened: number;
   readonly connectionsActive: number;
   readonly connectionsFailed: number;
+  /** HTTP requests that were sent to it; their connections are not counted above. */
+  readonly requests: number;
   /** UDP datagrams that were balanced one by one, without a connected socket. */
   readonly datagrams: number;
   /** Bytes as the client sees them. */

@@ -73,6 +73,7 @@ const endpoints = defineKind<EndpointItem>({
     { header: 'OPENED', cell: (item) => String(item.connectionsOpened) },
     { header: 'ACTIVE', cell: (item) => String(item.connectionsActive) },
     { header: 'FAILED', cell: (item) => String(item.connectionsFailed) },
+    { header: 'REQUESTS', cell: (item) => String(item.requests) },
     { header: 'SENT', cell: (item) => humanBytes(item.sentBytes) },
     { header: 'RECEIVED', cell: (item) => humanBytes(item.receivedBytes) },
     { header: 'RTT', cell: (item) => (item.srttUs === null ? '' : humanMicros(item.srttUs)) },

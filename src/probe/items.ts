@@ -98,6 +98,7 @@ export function endpointItems(
           connectionsOpened: Number((counted?.udpConnected ?? 0n) + (counted?.closed ?? 0n)) + (more?.active ?? 0),
           connectionsActive: more?.active ?? 0,
           connectionsFailed: Number(counted?.failed ?? 0n),
+          requests: Number(counted?.requests ?? 0n),
           datagrams: Number(counted?.datagrams ?? 0n),
           sentBytes: Number(counted?.sentBytes ?? 0n) + (more?.sent ?? 0),
           receivedBytes: Number(counted?.receivedBytes ?? 0n) + (more?.received ?? 0),

@@ -3,7 +3,7 @@ import { array, be16, be32, bytes, chars, s32, u32, u64 } from '../codec.ts';
 import type { Codec } from '../codec.ts';
 
 /** Changes whenever an object of another layout could not share this one's maps. */
-export const schema = 'e5b56c746545';
+export const schema = 'f594abf98448';
 
 // km_phrase is the kernel side's own: a union without a name.
 
@@ -74,7 +74,6 @@ export const kmFlowFlags = {
   DONE: 1024,
   FIN_SENT: 2048,
   CLIENT_FIN: 4096,
-  DETACH: 8192,
   REFUSED: 16384,
   ECHOING: 32768,
 } as const;
