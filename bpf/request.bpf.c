@@ -82,14 +82,39 @@ static __always_inline void km_msg_key(struct sk_msg_md *m, struct km_flow_key *
 }
 
 /* What is told of a request: copied while its head is at hand. */
-__noinline int km_describe(__u32 slot)
+static __noinline int km_describe_text(struct km_flow *f, const struct km_route_scratch *scratch)
 {
-	struct km_config *config = km_switches();
+	struct km_exchange_text *text;
 	struct km_exchange *e;
 	__u64 offset, length;
 
-	KM_MSG_FIND(0);
+	if (!f || !scratch)
+		return 0;
 	e = &f->next;
+	text = &f->next_text;
+	offset = scratch->request.method.offset & (KM_ROUTE_MAX_HEAD - 1);
+	*(__u64 *)text->method = *(__u64 *)(scratch->bytes + offset);
+	length = scratch->request.method.length;
+	if (length < 8)
+		*(__u64 *)text->method &= (1ULL << (length * 8)) - 1;
+	offset = scratch->request.host.offset & (KM_ROUTE_MAX_HEAD - 1);
+	length = scratch->request.host.length;
+	e->host_length = length > KM_EVENT_HOST_MAX ? KM_EVENT_HOST_MAX : length;
+	bpf_probe_read_kernel(text->host, KM_EVENT_HOST_MAX, scratch->bytes + offset);
+	offset = scratch->request.path.offset & (KM_ROUTE_MAX_HEAD - 1);
+	length = scratch->request.path.length;
+	e->path_cut = length > KM_EVENT_PATH_MAX;
+	e->path_length = length > KM_EVENT_PATH_MAX ? KM_EVENT_PATH_MAX : length;
+	bpf_probe_read_kernel(text->path, KM_EVENT_PATH_MAX, scratch->bytes + offset);
+	return 0;
+}
+
+static __always_inline void km_describe(struct km_flow *f, const struct km_route_scratch *scratch,
+					const struct km_decision *d, bool read)
+{
+	struct km_config *config = km_switches();
+	struct km_exchange *e = &f->next;
+
 	e->start_ns = bpf_ktime_get_ns();
 	e->cluster = d->cluster;
 	e->endpoint = 0;
@@ -101,24 +126,12 @@ __noinline int km_describe(__u32 slot)
 	e->reason = KM_REASON_NONE;
 	e->status = 0;
 	e->request_bytes = 0;
-	if (!config || !config->requests)
-		return 0;
-	offset = scratch->request.method.offset & (KM_ROUTE_MAX_HEAD - 1);
-	*(__u64 *)e->method = *(__u64 *)(scratch->bytes + offset);
-	length = scratch->request.method.length;
-	if (length < 8)
-		*(__u64 *)e->method &= (1ULL << (length * 8)) - 1;
-	offset = scratch->request.host.offset & (KM_ROUTE_MAX_HEAD - 1);
-	length = scratch->request.host.length;
-	e->host_length = length > KM_EVENT_HOST_MAX ? KM_EVENT_HOST_MAX : length;
-	if (offset <= KM_ROUTE_MAX_HEAD)
-		bpf_probe_read_kernel(e->host, KM_EVENT_HOST_MAX, scratch->bytes + offset);
-	offset = scratch->request.path.offset & (KM_ROUTE_MAX_HEAD - 1);
-	length = scratch->request.path.length;
-	e->path_cut = length > KM_EVENT_PATH_MAX;
-	e->path_length = length > KM_EVENT_PATH_MAX ? KM_EVENT_PATH_MAX : length;
-	bpf_probe_read_kernel(e->path, KM_EVENT_PATH_MAX, scratch->bytes + offset);
-	return 0;
+	e->has_text = read && config && config->requests;
+	e->host_length = 0;
+	e->path_length = 0;
+	e->path_cut = 0;
+	if (e->has_text)
+		km_describe_text(f, scratch);
 }
 
 /* Puts a local reply in the message's place; TC turns it back. The text is in the slot. */
@@ -136,7 +149,7 @@ __noinline int km_reply_instead(struct sk_msg_md *m, __u32 slot, __u32 close)
 	f->next.status = d->status;
 	f->next.reason = d->reason;
 	f->next.request_bytes = scratch->head.bytes;
-	km_exchange_count(f, &message->key, &f->next, bytes);
+	km_exchange_count(f, &message->key, &f->next, &f->next_text, bytes);
 	f->echo_seq = message->seq;
 	f->echo_end = message->seq + bytes;
 	f->req_end = f->echo_end;
@@ -211,14 +224,16 @@ static __always_inline __u64 km_kept_endpoint(struct km_flow *f, __u64 cluster)
  * Chooses endpoint and half. KM_NO_HALF: there is none, and the decision says what to answer. A half that is
  * not open yet needs a kick.
  */
-__noinline int km_choose_half(__u32 slot)
+static __noinline int km_choose_half(__u32 slot, struct km_flow *f, const struct km_message *message,
+				     struct km_decision *d)
 {
 	struct km_cluster *cluster;
 	struct km_half *half;
 	__u64 cluster_id, endpoint = 0;
 	__u32 index, hash;
 
-	KM_MSG_FIND(KM_NO_HALF);
+	if (!f || !message || !d)
+		return KM_NO_HALF;
 	cluster_id = d->cluster;
 	cluster = bpf_map_lookup_elem(&km_cluster, &cluster_id);
 	if (!cluster) {
@@ -234,14 +249,14 @@ __noinline int km_choose_half(__u32 slot)
 		if (half->state == KM_HALF_OPEN && half->cluster == cluster_id &&
 		    !((f->now.flags ^ f->next.flags) & KM_HTTP_HEAD)) {
 			f->next.cluster = cluster_id;
-			km_exchange_moved(f, half->endpoint);
+			km_exchange_moved(f, half);
 			return f->current;
 		}
 	}
 	if (cluster->per_connection)
 		endpoint = km_kept_endpoint(f, cluster_id);
 	if (!endpoint) {
-		hash = km_hash_of_request(slot, cluster_id, km_hash_addr(message->key.client));
+		hash = km_hash_of_request(slot, cluster_id, cluster, km_hash_addr(message->key.client));
 		endpoint = km_pick_endpoint(cluster_id, f->netns, hash, 0);
 	}
 	if (!endpoint) {
@@ -264,7 +279,7 @@ __noinline int km_choose_half(__u32 slot)
 	half->retries = d->retries;
 	half->used = f->requests;
 	f->next.cluster = cluster_id;
-	km_exchange_moved(f, endpoint);
+	km_exchange_moved(f, half);
 	return index;
 }
 
@@ -313,15 +328,19 @@ __noinline int km_push_kick(struct sk_msg_md *m, __u32 bytes)
 }
 
 /* Sends a request on its way to half `index`. */
-__noinline int km_forward(struct sk_msg_md *m, __u32 slot, __u32 index)
+static __noinline int km_forward(struct sk_msg_md *m, __u32 slot, __u32 index, struct km_flow *f,
+				 const struct km_message *message)
 {
+	const struct km_route_scratch *scratch = km_route_slot(slot);
+	const struct km_decision *d = km_decision_slot(slot);
 	const struct km_out *out = km_out_slot(slot);
 	__u32 head, gate, current;
 	bool kick, ends;
 	struct km_half *half;
 	__u64 total;
 
-	KM_MSG_FIND(SK_DROP);
+	if (!m || !f || !message || !scratch || !d)
+		return SK_DROP;
 	index &= KM_HALVES - 1;
 	half = &f->half[index];
 	head = scratch->head.bytes;
@@ -376,26 +395,17 @@ __noinline int km_forward(struct sk_msg_md *m, __u32 slot, __u32 index)
 }
 
 /* Not HTTP: balanced once, and left alone from then on. */
-static __always_inline int km_pass_through(struct sk_msg_md *m, __u32 slot, struct km_flow *f)
+static __always_inline void km_pass_through(struct sk_msg_md *m, struct km_route_scratch *scratch,
+					    struct km_decision *d)
 {
-	struct km_route_scratch *scratch = km_route_slot(slot);
-	struct km_decision *d = km_decision_slot(slot);
-	int index;
-
-	if (!scratch || !d)
-		return SK_DROP;
+	d->kind = KM_DECIDED_FORWARD;
 	d->cluster = d->listening.cluster;
 	d->retries = KM_DEFAULT_RETRIES;
 	d->edits = 0;
+	d->has_route = 0;
 	scratch->head.flags = KM_HTTP_UPGRADE;
 	scratch->head.body = KM_BODY_NONE;
 	scratch->head.bytes = m->size;
-	index = km_choose_half(slot);
-	if (index >= KM_HALVES)
-		return SK_DROP;
-	index = km_forward(m, slot, index);
-	f->flags |= KM_FLOW_OPAQUE;
-	return index;
 }
 
 /*
@@ -428,25 +438,18 @@ static __always_inline int km_decide_and_make(struct sk_msg_md *m, __u32 slot, s
 	return made ? km_decide_status(d, 503, KM_REASON_NO_ROUTE) : 0;
 }
 
-static __always_inline void km_tell_source(__u32 slot, __u64 workload)
-{
-	struct km_route_scratch *scratch = km_route_slot(slot);
-
-	if (scratch)
-		scratch->workload = workload;
-}
-
 /* The beginning of a request. */
 static __always_inline int km_begin(struct sk_msg_md *m, __u32 slot, struct km_flow *f,
 				    const struct km_flow_key *key, __u32 seq, __u32 seen, __u32 acked)
 {
 	struct km_message *message = bpf_map_lookup_elem(&km_message, &slot);
+	struct km_route_scratch *scratch = km_route_slot(slot);
 	struct km_decision *d = km_decision_slot(slot);
 	struct km_listener_key where = {.protocol = IPPROTO_TCP};
-	__u32 size = m->size, length;
+	__u32 size = m->size, length, opaque = 0;
 	int verdict, index;
 
-	if (!message || !d)
+	if (!message || !scratch || !d)
 		return SK_DROP;
 	message->key = *key;
 	message->seq = seq;
@@ -465,7 +468,7 @@ static __always_inline int km_begin(struct sk_msg_md *m, __u32 slot, struct km_f
 	km_find_listener(&where, &d->listening);
 	switch (verdict) {
 	case KM_HTTP_COMPLETE:
-		km_tell_source(slot, f->source);
+		scratch->workload = f->source;
 		if (km_decide_and_make(m, slot, &where))
 			return SK_DROP;
 		break;
@@ -474,10 +477,12 @@ static __always_inline int km_begin(struct sk_msg_md *m, __u32 slot, struct km_f
 			km_decide_status(d, 400, KM_REASON_BAD_REQUEST);
 			break;
 		}
-		return km_pass_through(m, slot, f);
+		/* fall through */
 	case KM_HTTP_TLS:
 	case KM_HTTP_PREFACE:
-		return km_pass_through(m, slot, f);
+		km_pass_through(m, scratch, d);
+		opaque = KM_FLOW_OPAQUE;
+		break;
 	case KM_HTTP_VERSION:
 		km_decide_status(d, 505, KM_REASON_BAD_REQUEST);
 		break;
@@ -488,13 +493,16 @@ static __always_inline int km_begin(struct sk_msg_md *m, __u32 slot, struct km_f
 		km_decide_status(d, 431, KM_REASON_BAD_REQUEST);
 		break;
 	}
-	km_describe(slot);
+	km_describe(f, scratch, d, !opaque);
 	if (d->kind == KM_DECIDED_FORWARD) {
-		index = km_choose_half(slot);
-		if (index < KM_HALVES)
-			return km_forward(m, slot, index);
+		index = km_choose_half(slot, f, message, d);
+		if (index < KM_HALVES) {
+			verdict = km_forward(m, slot, index, f, message);
+			f->flags |= opaque;
+			return verdict;
+		}
 	}
-	return km_answer(m, slot);
+	return opaque ? SK_DROP : km_answer(m, slot);
 }
 
 SEC("sk_msg")

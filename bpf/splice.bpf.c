@@ -10,6 +10,8 @@
 
 char _license[] SEC("license") = "Dual BSD/GPL";
 
+/* Where a packet goes, seen from the host side of the client's device (`outside`) or from the client's own
+ * device. */
 static __always_inline int km_send(struct __sk_buff *skb, int way, bool from_client, bool outside)
 {
 	switch (way) {
@@ -32,30 +34,78 @@ static __always_inline int km_send(struct __sk_buff *skb, int way, bool from_cli
 	}
 }
 
-/* Ingress of the pod's veth on the host: what the pod sends. */
+/* At the host side of an endpoint's device: the way to the client is a hand-over, and back goes where it came
+ * from. */
+static __always_inline int km_send_near(struct __sk_buff *skb, const struct km_work *w, int way)
+{
+	switch (way) {
+	case KM_WAY_NETWORK:
+		return km_swap_mac(skb) ? TC_ACT_SHOT : bpf_redirect(skb->ifindex, 0);
+	case KM_WAY_CLIENT:
+		return km_hand_over(skb, w->device);
+	default:
+		return TC_ACT_SHOT;
+	}
+}
+
+static __always_inline struct km_work *km_begin(struct __sk_buff *skb, bool outside)
+{
+	struct km_work *w = km_worked();
+
+	if (!w || !km_packet_read(skb, &w->p))
+		return NULL;
+	w->outside = outside;
+	w->device = 0;
+	return w;
+}
+
+/* Ingress of the pod's veth on the host: what the pod sends, be it a client or an endpoint. */
 SEC("tc")
 int km_from_pod(struct __sk_buff *skb)
 {
-	return km_send(skb, km_from_client(skb, true), true, true);
+	struct km_work *w = km_begin(skb, true);
+	int way;
+
+	if (!w)
+		return TC_ACT_UNSPEC;
+	if (km_is_wire_port(w->p.to_port)) {
+		way = km_from_near_endpoint(skb, w);
+		if (way != KM_WAY_PASS)
+			return km_send_near(skb, w, way);
+	}
+	way = km_from_client(skb, w);
+	if (way == KM_WAY_NETWORK && w->device)
+		return km_hand_over(skb, w->device);
+	return km_send(skb, way, true, true);
 }
 
 /* Its egress: what the pod gets. */
 SEC("tc")
 int km_to_pod(struct __sk_buff *skb)
 {
-	return km_send(skb, km_from_endpoint(skb, true), false, true);
+	struct km_work *w = km_begin(skb, true);
+
+	if (!w || !km_is_wire_port(w->p.to_port))
+		return TC_ACT_UNSPEC;
+	return km_send(skb, km_from_endpoint(skb, w), false, true);
 }
 
 /* Egress of a device in the client's own namespace. */
 SEC("tc")
 int km_from_host(struct __sk_buff *skb)
 {
-	return km_send(skb, km_from_client(skb, false), true, false);
+	struct km_work *w = km_begin(skb, false);
+
+	return w ? km_send(skb, km_from_client(skb, w), true, false) : TC_ACT_UNSPEC;
 }
 
 /* Its ingress. */
 SEC("tc")
 int km_to_host(struct __sk_buff *skb)
 {
-	return km_send(skb, km_from_endpoint(skb, false), false, false);
+	struct km_work *w = km_begin(skb, false);
+
+	if (!w || !km_is_wire_port(w->p.to_port))
+		return TC_ACT_UNSPEC;
+	return km_send(skb, km_from_endpoint(skb, w), false, false);
 }

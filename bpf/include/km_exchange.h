@@ -45,6 +45,8 @@ static __noinline int km_exchange_begin(struct km_flow *f, __u32 rcv_start)
 		f->now.pipelined += 1;
 	} else {
 		f->now = f->next;
+		if (f->now.has_text)
+			f->now_text = f->next_text;
 		f->now.open = 1;
 		f->now.pipelined = 0;
 		f->now.lost = 0;
@@ -60,13 +62,11 @@ static __noinline int km_exchange_begin(struct km_flow *f, __u32 rcv_start)
 	return 0;
 }
 
-/* Another endpoint takes the request that waits. */
-static __always_inline void km_exchange_moved(struct km_flow *f, __u64 endpoint)
+/* A half takes the request that waits. */
+static __always_inline void km_exchange_moved(struct km_flow *f, const struct km_half *half)
 {
-	struct km_endpoint *record = bpf_map_lookup_elem(&km_endpoint, &endpoint);
-
-	f->next.endpoint = endpoint;
-	f->next.destination = record ? record->workload : 0;
+	f->next.endpoint = half->endpoint;
+	f->next.destination = half->destination;
 }
 
 /* Indices of Istio's bounds: 0.5, 1, 5, 10, 25, 50, 100, 250, 500 ms, 1, 2.5, 5, 10, 30, 60 s, 5, 10, 30 min,
@@ -87,14 +87,15 @@ static __always_inline __u32 km_duration_bucket(__u64 us)
 }
 
 static __noinline int km_exchange_count(struct km_flow *f, const struct km_flow_key *key,
-					struct km_exchange *e, __u64 response_bytes)
+					struct km_exchange *e, const struct km_exchange_text *text,
+					__u64 response_bytes)
 {
 	struct km_config *config = km_switches();
 	struct km_requests_key name = {};
 	struct km_requests *row;
 	__u64 now, us;
 
-	if (!f || !key || !e || !config)
+	if (!f || !key || !e || !text || !config)
 		return 0;
 	now = bpf_ktime_get_ns();
 	us = (now - e->start_ns) / 1000;
@@ -159,9 +160,11 @@ static __noinline int km_exchange_count(struct km_flow *f, const struct km_flow_
 		event->host_length = e->host_length;
 		event->path_length = e->path_length;
 		event->path_cut = e->path_cut;
-		__builtin_memcpy(event->method, e->method, sizeof(event->method));
-		__builtin_memcpy(event->host, e->host, sizeof(event->host));
-		__builtin_memcpy(event->path, e->path, sizeof(event->path));
+		if (e->has_text) {
+			__builtin_memcpy(event->method, text->method, sizeof(event->method));
+			__builtin_memcpy(event->host, text->host, sizeof(event->host));
+			__builtin_memcpy(event->path, text->path, sizeof(event->path));
+		}
 		bpf_ringbuf_submit(event, BPF_RB_NO_WAKEUP);
 	}
 	return 0;
@@ -197,7 +200,7 @@ static __noinline __attribute__((unused)) int km_exchange_end(struct km_flow *f,
 	stats = bpf_map_lookup_elem(&km_endpoint_stats, &endpoint);
 	if (stats)
 		__sync_fetch_and_add(&stats->active, -1);
-	km_exchange_count(f, key, &f->now, response_bytes);
+	km_exchange_count(f, key, &f->now, &f->now_text, response_bytes);
 	if (f->now.pipelined) {
 		f->now.pipelined -= 1;
 		f->now.open = 1;
@@ -212,7 +215,7 @@ static __always_inline void km_exchange_refused(struct km_flow *f, const struct 
 {
 	f->next.status = status;
 	f->next.reason = reason;
-	km_exchange_count(f, key, &f->next, 0);
+	km_exchange_count(f, key, &f->next, &f->next_text, 0);
 }
 
 #endif

@@ -68,10 +68,11 @@ struct km_half {
 	__u32 window;  /* bytes that it takes */
 	__u32 used;    /* the flow's count of requests when it got the last one */
 	__u32 timeout_ms;
-	__u32 pad;
+	__u32 device; /* of the endpoint, where it can be reached past the stack; 0: nowhere */
 	__u64 syn_ns; /* first SYN */
 	__u64 endpoint;
 	__u64 cluster;
+	__u64 destination; /* workload that serves the endpoint */
 };
 
 enum km_flow_flags {
@@ -112,7 +113,12 @@ struct km_exchange {
 	__u8 path_cut;
 	__u8 pipelined; /* further requests behind this one on the same half */
 	__u8 lost;	/* its end cannot be seen: the client's next request tells it */
-	__u8 pad[5];
+	__u8 has_text;	/* km_exchange_text belongs to it */
+	__u8 pad[4];
+};
+
+/* What events tell of a request beside that: kept only while somebody wants them (km_config.requests). */
+struct km_exchange_text {
 	char method[KM_EVENT_METHOD_MAX];
 	char host[KM_EVENT_HOST_MAX];
 	char path[KM_EVENT_PATH_MAX];
@@ -151,9 +157,13 @@ struct km_flow {
 			   */
 	__u32 chunks_seq; /* the client's number up to which the body was read */
 	__u32 reading;	  /* a CPU follows the body now (km_walk) */
+	__u32 device;	  /* of the client, where it can be reached past the stack; 0: nowhere */
+	__u32 short_cut;  /* km_config's when the devices were learned */
 	__u32 pad2;
 	struct km_exchange now;
 	struct km_exchange next;
+	struct km_exchange_text now_text;
+	struct km_exchange_text next_text;
 	struct km_half victim; /* a half that makes room: it gets a FIN with the next kick */
 	struct km_half half[KM_HALVES];
 };

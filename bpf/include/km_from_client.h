@@ -28,6 +28,8 @@ __noinline int km_shake(struct __sk_buff *skb)
 		f->base = w->p.seq + 1;
 		f->req_end = f->base;
 		f->flags |= KM_FLOW_SHAKEN;
+		if (w->outside)
+			km_learn_client(f, skb->ifindex);
 		if (w->syn.scale == 0xff)
 			f->flags |= KM_FLOW_NO_SCALE;
 		if (!w->syn.sack)
@@ -311,17 +313,12 @@ static __always_inline bool km_switch(struct km_work *w, struct km_flow *f, stru
 	return true;
 }
 
-static __always_inline int km_from_client(struct __sk_buff *skb, bool outside)
+static __always_inline int km_from_client(struct __sk_buff *skb, struct km_work *w)
 {
-	struct km_half *half, *old = NULL;
-	struct km_work *w = km_worked();
+	struct km_half *half;
 	struct km_flow *f;
 	__u32 end, flags, seq, ack;
-	bool flush = false;
 
-	if (!w || !km_packet_read(skb, &w->p))
-		return KM_WAY_PASS;
-	w->outside = outside;
 	w->from_client = true;
 	km_addr_copy(w->key.client, w->p.from);
 	km_addr_copy(w->key.server, w->p.to);
@@ -359,17 +356,11 @@ static __always_inline int km_from_client(struct __sk_buff *skb, bool outside)
 		    km_owes_nothing(f, w->p.ack))
 			return km_kicked(skb);
 	} else if (flags & KM_FLOW_SWITCH && !km_before(w->p.seq, f->boundary) && w->p.payload) {
-		__u32 before = f->current;
-
 		half = &f->half[f->target & (KM_HALVES - 1)];
 		if (half->state != KM_HALF_OPEN) /* it closed meanwhile */
 			return km_bypassed(skb);
 		if (!km_switch(w, f, half))
 			return KM_WAY_DROP;
-		if (before < KM_HALVES && before != f->current) {
-			old = &f->half[before & (KM_HALVES - 1)];
-			flush = old->state == KM_HALF_OPEN && old->acked != old->rcv_nxt;
-		}
 	} else if (flags & KM_FLOW_ECHO && w->p.payload && !km_before(w->p.seq, f->echo_seq) &&
 		   km_before(w->p.seq, f->echo_end)) {
 		return km_echo(skb);
@@ -417,14 +408,6 @@ static __always_inline int km_from_client(struct __sk_buff *skb, bool outside)
 	if ((half->flags & (KM_HALF_FIN_SEEN | KM_HALF_FIN_SENT)) == (KM_HALF_FIN_SEEN | KM_HALF_FIN_SENT) &&
 	    half->acked == half->rcv_nxt && half->una == half->snd_nxt)
 		km_flow_done(f, &w->key);
-	if (flush) {
-		km_clone_to_network(skb, w);
-		old->acked = old->rcv_nxt;
-		km_addr_copy(w->p.to, half->addr);
-		w->p.from_port = half->wire_port;
-		w->p.to_port = half->port;
-		return km_to_half(skb, w, f, old, old->snd_nxt, old->rcv_nxt, KM_TCP_ACK);
-	}
 	if (w->p.flags & KM_TCP_FIN && km_parks(f)) {
 		km_clone_to_network(skb, w);
 		km_addr_copy(w->p.to, half->addr);
@@ -433,6 +416,8 @@ static __always_inline int km_from_client(struct __sk_buff *skb, bool outside)
 		km_end_halves(skb, 0);
 		return KM_WAY_DROP;
 	}
+	if (half->device && km_may_cut(f))
+		w->device = half->device;
 	return KM_WAY_NETWORK;
 }
 

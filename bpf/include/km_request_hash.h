@@ -220,12 +220,12 @@ __noinline __u32 km_hash_cookie(__u32 slot, __u64 cluster_id)
  * nothing, or the request lacks it. `source` is km_hash_addr() of the client. Calls four
  * functions deep.
  */
-static __always_inline __u32 km_hash_of_request(__u32 slot, __u64 cluster_id, __u32 source)
+static __always_inline __u32 km_hash_of_request(__u32 slot, __u64 cluster_id,
+						const struct km_cluster *cluster, __u32 source)
 {
-	struct km_cluster *cluster = bpf_map_lookup_elem(&km_cluster, &cluster_id);
 	__u32 kind;
 
-	if (!cluster || cluster->policy != KM_POLICY_MAGLEV)
+	if (cluster->policy != KM_POLICY_MAGLEV)
 		return 0;
 	kind = cluster->hash;
 	if (kind == KM_HASH_HEADER)

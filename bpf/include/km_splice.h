@@ -15,6 +15,7 @@
 #include "km_flow_end.h"
 #include "km_packet.h"
 #include "km_reply_text.h"
+#include "km_short_cut.h"
 #include "km_wire.h"
 
 enum km_way {
@@ -310,27 +311,17 @@ __noinline int km_refuse_request(struct __sk_buff *skb)
 }
 
 /*
- * Lets the request behind the kick go, once the half before owes nothing: that one gets the acknowledgement
- * that the client still owes it, the client that of the kick. `seen`: up to where the client has received.
+ * Lets the request behind the kick go, once the half before owes nothing, by acknowledging the kick. `seen`:
+ * up to where the client has received.
  */
 static __always_inline int km_release(struct __sk_buff *skb, struct km_work *w, struct km_flow *f,
 				      __u32 index, __u32 seen)
 {
 	struct km_half *half = &f->half[index & (KM_HALVES - 1)];
-	struct km_half *old;
 
 	if (!km_owes_nothing(f, seen)) {
 		km_count(KM_COUNTER_HELD);
 		return KM_WAY_DROP;
-	}
-	if (f->current != KM_NO_HALF && f->current != index) {
-		old = &f->half[f->current & (KM_HALVES - 1)];
-		if (old->acked != old->rcv_nxt) {
-			old->acked = old->rcv_nxt;
-			if (km_to_half(skb, w, f, old, old->snd_nxt, old->rcv_nxt, KM_TCP_ACK) ==
-			    KM_WAY_NETWORK)
-				km_clone_to_network(skb, w);
-		}
 	}
 	if (!km_take_over(w, f, KM_FLOW_KICK, index, f->kick_end, seen))
 		return KM_WAY_DROP;
@@ -365,7 +356,7 @@ __noinline int km_connect_other(struct __sk_buff *skb, __u32 index)
 			half->retries = retries - 1;
 			half->state = KM_HALF_CONNECTING;
 			half->syn_ns = bpf_ktime_get_ns();
-			km_exchange_moved(f, other);
+			km_exchange_moved(f, half);
 			km_count(KM_COUNTER_SYN_RETRIED);
 			return km_send_syn(skb, w, f, half);
 		}

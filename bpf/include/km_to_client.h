@@ -100,12 +100,17 @@ __noinline int km_connecting(struct __sk_buff *skb, __u32 index)
 	half->acked = w->p.seq; /* the request acknowledges the SYN-ACK */
 	half->window = w->p.window;
 	half->state = KM_HALF_OPEN;
+	half->device = km_may_cut(f) ? km_device_behind(skb->ingress_ifindex) : 0;
 	if (index != f->target || !(f->flags & KM_FLOW_KICK))
 		return KM_WAY_DROP;
 	return km_release(skb, w, f, index, f->echo_ack);
 }
 
-/* A half that waits for its next request: BPF is its TCP meanwhile. */
+/*
+ * A half that waits for its next request: BPF is its TCP meanwhile. The end of the last answer is
+ * acknowledged by the next request, as with a delayed ACK, or when the endpoint's TCP asks (a tail loss
+ * probe, RFC 8985).
+ */
 __noinline int km_parked(struct __sk_buff *skb, __u32 index)
 {
 	struct km_half *half;
@@ -210,35 +215,12 @@ static __always_inline void km_read_answer(struct __sk_buff *skb, struct km_work
 	}
 }
 
-static __always_inline int km_from_endpoint(struct __sk_buff *skb, bool outside)
+/* A packet of the half that a wire entry names. */
+static __always_inline int km_from_half(struct __sk_buff *skb, struct km_work *w, struct km_flow *f,
+					struct km_half *half, __u32 index)
 {
-	struct km_work *w = km_worked();
-	struct km_wire *wire;
-	struct km_half *half;
-	struct km_flow *f;
-	__u32 index, end, seq, ack, window;
+	__u32 end, seq, ack, window;
 
-	if (!w || !km_packet_read(skb, &w->p))
-		return KM_WAY_PASS;
-	w->outside = outside;
-	w->from_client = false;
-	km_addr_copy(w->wire.client, w->p.to);
-	km_addr_copy(w->wire.server, w->p.from);
-	w->wire.client_port = w->p.to_port;
-	w->wire.server_port = w->p.from_port;
-	wire = bpf_map_lookup_elem(&km_wire, &w->wire);
-	if (!wire)
-		return KM_WAY_PASS;
-	if (wire->state != KM_WIRE_LIVE)
-		return km_closing(skb);
-	w->key = wire->flow;
-	f = bpf_map_lookup_elem(&km_flow, &w->key);
-	index = wire->half & (KM_HALVES - 1);
-	if (!f)
-		return km_closing(skb);
-	half = &f->half[index];
-	if (half->wire_port != w->wire.client_port || half->state == KM_HALF_FREE)
-		return km_closing(skb);
 	if (half->state != KM_HALF_OPEN)
 		return km_connecting(skb, index);
 	if (index != f->current)
@@ -282,6 +264,78 @@ static __always_inline int km_from_endpoint(struct __sk_buff *skb, bool outside)
 	    half->acked == half->rcv_nxt && half->una == half->snd_nxt)
 		km_flow_done(f, &w->key);
 	return KM_WAY_CLIENT;
+}
+
+/* The half's record, and with it the wire entry's flow and its index; NULL: closed, or none. */
+static __always_inline struct km_half *km_half_of(struct km_work *w, struct km_wire *wire,
+						  struct km_flow **flow, __u32 *index)
+{
+	struct km_half *half;
+	struct km_flow *f;
+
+	w->key = wire->flow;
+	f = bpf_map_lookup_elem(&km_flow, &w->key);
+	if (!f)
+		return NULL;
+	*index = wire->half & (KM_HALVES - 1);
+	half = &f->half[*index];
+	if (half->wire_port != w->wire.client_port || half->state == KM_HALF_FREE)
+		return NULL;
+	*flow = f;
+	return half;
+}
+
+static __always_inline void km_wire_key_of(struct km_work *w)
+{
+	km_addr_copy(w->wire.client, w->p.to);
+	km_addr_copy(w->wire.server, w->p.from);
+	w->wire.client_port = w->p.to_port;
+	w->wire.server_port = w->p.from_port;
+}
+
+static __always_inline int km_from_endpoint(struct __sk_buff *skb, struct km_work *w)
+{
+	struct km_wire *wire;
+	struct km_half *half;
+	struct km_flow *f;
+	__u32 index;
+
+	w->from_client = false;
+	km_wire_key_of(w);
+	wire = bpf_map_lookup_elem(&km_wire, &w->wire);
+	if (!wire)
+		return KM_WAY_PASS;
+	if (wire->state != KM_WIRE_LIVE)
+		return km_closing(skb);
+	half = km_half_of(w, wire, &f, &index);
+	if (!half)
+		return km_closing(skb);
+	return km_from_half(skb, w, f, half, index);
+}
+
+/*
+ * The same at the endpoint's own device, for a half that has learned it. KM_WAY_PASS for all others: they are
+ * met at the client's. So is a RST, which may have to tell other halves.
+ */
+static __always_inline int km_from_near_endpoint(struct __sk_buff *skb, struct km_work *w)
+{
+	struct km_wire *wire;
+	struct km_half *half;
+	struct km_flow *f;
+	__u32 index;
+
+	if (w->p.flags & KM_TCP_RST)
+		return KM_WAY_PASS;
+	km_wire_key_of(w);
+	wire = bpf_map_lookup_elem(&km_wire, &w->wire);
+	if (!wire || wire->state != KM_WIRE_LIVE)
+		return KM_WAY_PASS;
+	half = km_half_of(w, wire, &f, &index);
+	if (!half || half->state != KM_HALF_OPEN || half->device != skb->ifindex || !km_may_cut(f))
+		return KM_WAY_PASS;
+	w->from_client = false;
+	w->device = f->device;
+	return km_from_half(skb, w, f, half, index);
 }
 
 #endif

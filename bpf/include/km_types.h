@@ -354,6 +354,12 @@ struct km_config {
 	__u32 monitoring; /* keep km_traffic and km_endpoint_stats */
 	__u32 inbound;	  /* observe accepted connections too */
 	__u32 requests;	  /* write km_request_event */
+	/* Packets between pods of this machine may go from device to device: a number that changes when what
+	 * allowed it has changed; 0: they may not (docs/adr/017-short-cut.md). */
+	__u32 short_cut;
+	/* Ports that halves have, of all namespaces, in host order; none: last 0. */
+	__u16 wire_first;
+	__u16 wire_last;
 };
 
 #endif

@@ -106,7 +106,9 @@ static __noinline int km_half_choose(struct km_flow *f, const struct km_flow_key
 	half->port = endpoint->port;
 	half->endpoint = id;
 	half->cluster = cluster_id;
+	half->destination = endpoint->workload;
 	half->flags = 0;
+	half->device = 0;
 	half->timeout_ms = cluster->connect_timeout_ms;
 	if (!half->timeout_ms)
 		half->timeout_ms = KM_CONNECT_TIMEOUT_MS;

@@ -373,6 +373,7 @@ export function fixtureBackend(): FixtureBackend {
         differences: state.differences,
         hooks: ['cgroup/connect4', 'cgroup/connect6', 'sockops'],
         devices: 2,
+        throughStack: 'nftables',
       },
       maps: state.maps,
     })),

@@ -305,6 +305,8 @@ export interface StatusReport {
     readonly hooks: readonly string[];
     /** Devices of enrolled workloads that have programs. */
     readonly devices: number;
+    /** Why HTTP between pods of this machine takes the way through its stack; null: it goes past it. */
+    readonly throughStack: string | null;
   };
   readonly maps: readonly MapItem[];
 }

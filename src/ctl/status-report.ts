@@ -23,6 +23,7 @@ export function statusReport(report: StatusReport, view: { readonly nowMs: numbe
       `${kernel.inSync ? tint(true, 'in sync') : tint(false, 'out of sync')}, ` +
         `${kernel.hooks.length} hooks, ${kernel.devices} devices, Linux ${version.kernel}, schema ${version.schema}`,
     ],
+    ['Short cut', kernel.throughStack === null ? 'open' : `closed: ${printable(kernel.throughStack)}`],
     ['Services', `${counts.services}, ${counts.listeners} listeners, ${counts.endpoints} endpoints`],
     ['Workloads', `${counts.workloads}, ${counts.enrolled} enrolled`],
   ];

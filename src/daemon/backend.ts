@@ -31,6 +31,7 @@ export interface DaemonParts {
   readonly compiler: RouteCompiler;
   readonly mesh: Mesh;
   readonly startedMs: number;
+  readonly throughStack: () => string | null;
   readonly sources: () => readonly SourceStatus[];
   readonly problems: () => readonly Problem[];
   /** What the start still waits for. */
@@ -106,7 +107,13 @@ function statusReport(d: DaemonParts, pending: readonly string[]): StatusReport 
       endpoints: counts.endpoints,
       listeners: counts.listeners,
     },
-    kernel: { inSync: found.length === 0, differences: found, hooks: d.plane.hooks(), devices: d.enroller.devices },
+    kernel: {
+      inSync: found.length === 0,
+      differences: found,
+      hooks: d.plane.hooks(),
+      devices: d.enroller.devices,
+      throughStack: d.throughStack(),
+    },
     maps: d.telemetry.maps(),
   };
 }

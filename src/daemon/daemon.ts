@@ -1,4 +1,5 @@
 /** One kmesh-daemon from start to stop: sources, model, kernel, enrolment, telemetry, admin API and metrics. */
+import { randomInt } from 'node:crypto';
 import { startAdminServer } from '../api/server.ts';
 import type { CheckResult } from '../api/types.ts';
 import { KmError } from '../base/errors.ts';
@@ -6,7 +7,10 @@ import { Log } from '../base/log.ts';
 import { RouteCompiler } from '../compile/service.ts';
 import { Enroller } from '../enrol/enroller.ts';
 import { NamespacePrograms } from '../enrol/namespace-programs.ts';
+import { ShortCut } from '../enrol/short-cut.ts';
 import { LinkListener } from '../kernel/link-events.ts';
+import { netfilterInUse } from '../kernel/netfilter.ts';
+import { queuelessDevices } from '../kernel/netlink.ts';
 import { MeshBuilder } from '../model/mesh.ts';
 import type { Problem } from '../model/types.ts';
 import { Metrics } from '../probe/metrics.ts';
@@ -31,6 +35,7 @@ import { versionInfo } from './version.ts';
 
 /** Namespaces are looked at so often: one that is made after its pod's object is under the mesh that soon. */
 const namespacesEveryMs = 500;
+const shortCutEveryMs = 500;
 const pruneEveryMs = 60_000;
 const sweepEveryMs = 10_000;
 
@@ -108,7 +113,17 @@ async function run(
     cookie: (path) => plane.netnsCookie(path),
     events: () => listener.drain(),
     hasFlows: (addresses) => flows.hasFlows(addresses),
+    usePorts: ({ first, count }) => plane.switches.addWirePorts(first, count),
     now,
+    log: log.logger('enrol'),
+  });
+  const shortCut = new ShortCut({
+    switches: plane.switches,
+    table: tableOf(plane.maps.km_device),
+    obstacle: () => (settings.shortCut === 'off' ? 'it is switched off' : netfilterInUse()),
+    queueless: queuelessDevices,
+    isAlone: (ifindex) => plane.devicePrograms.isAlone(ifindex),
+    start: randomInt(2 ** 31),
     log: log.logger('enrol'),
   });
   const enroller = new Enroller(tableOf(plane.maps.km_enrolment), namespaces, devices, log.logger('enrol'));
@@ -180,6 +195,7 @@ async function run(
       compiler,
       mesh: builder.mesh,
       startedMs,
+      throughStack: () => shortCut.reason,
       sources: () => [source.status()],
       problems,
       starting: () => starting,
@@ -192,6 +208,8 @@ async function run(
     daemonLog.error('metrics could not be read', { error: String(error) }),
   );
   source.start();
+  const lookAtStack = guarded('looking at the stack of this machine', () => shortCut.look(devices.outerDevices()));
+  lookAtStack();
   activate();
   running = true;
   const every = (milliseconds: number, what: string, action: () => void): NodeJS.Timeout =>
@@ -201,6 +219,7 @@ async function run(
       controller.refresh(namespaces.changed() || enroller.due());
       if (!attached()) activate();
     }),
+    setInterval(lookAtStack, shortCutEveryMs),
     every(sweepEveryMs, 'sweeping connections', () => {
       const tables = { flows: plane.maps.km_flow, wires: plane.maps.km_wire };
       if (!flows.isEmpty() || !plane.maps.km_wire.isEmpty()) sweepFlows(tables, process.hrtime.bigint());

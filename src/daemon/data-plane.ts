@@ -19,6 +19,7 @@ import { netnsCookie } from '../kernel/netns.ts';
 import { type LoadedObjects, loadObjects, type Program } from '../kernel/object.ts';
 import { ensureBpffs, linksDirectory, listPins, mapsDirectory, pinMaps, removeTree, unpin } from '../kernel/pin.ts';
 import { RoutePlaces } from '../kernel/route-places.ts';
+import { Switches } from '../kernel/switches.ts';
 import { type Tables, tablesOf } from '../publish/tables.ts';
 import { sizeFlags } from './settings.ts';
 import { root } from './version.ts';
@@ -84,6 +85,7 @@ export class DataPlane {
   readonly maps: Maps;
   /** What the publisher writes. */
   readonly tables: Tables;
+  readonly switches: Switches;
   readonly cgroup: string;
   /** The programs at the devices of enrolled namespaces. */
   readonly devicePrograms: DevicePrograms;
@@ -104,6 +106,7 @@ export class DataPlane {
     for (const { map, reason } of this.#loaded.notReused) options.log.warn('map is made anew', { map, reason });
     if (this.#loaded.reused.length > 0) options.log.info('adopted pinned maps', { maps: this.#loaded.reused.length });
     this.maps = typedMaps(this.#loaded.maps, tableTypes);
+    this.switches = new Switches(this.maps.km_config);
     this.tables = tablesOf(this.maps, new RoutePlaces(this.#program('km_route_places')));
     this.devicePrograms = new DevicePrograms({
       libbpf: this.#libbpf,

@@ -16,6 +16,8 @@ export interface Settings {
   readonly inbound: boolean;
   /** How programs are attached to devices: `auto` is by tcx links where the kernel has them. */
   readonly deviceAttach: 'auto' | 'clsact';
+  /** Whether packets between enrolled pods of this machine may go past its stack where nothing there has a say. */
+  readonly shortCut: 'auto' | 'off';
   readonly accessLog: 'off' | Format;
   readonly kmeshMetricNames: boolean;
   readonly logLevel: Level;
@@ -125,6 +127,11 @@ export function addFlags(command: Command, hostname: string): Command {
         .default('auto'),
     )
     .addOption(
+      new Option('--short-cut <how>', 'packets between pods of this machine go past its stack where it has no say')
+        .choices(['auto', 'off'])
+        .default('auto'),
+    )
+    .addOption(
       new Option('--access-log <format>', 'one line a connection or HTTP request on stdout')
         .choices(['off', 'text', 'json'])
         .default('off'),
@@ -155,6 +162,7 @@ export function settingsOf(options: Readonly<Record<string, unknown>>): Settings
     monitoring: options['monitoring'] === true,
     inbound: options['inbound'] === true,
     deviceAttach: text('deviceAttach') === 'clsact' ? 'clsact' : 'auto',
+    shortCut: text('shortCut') === 'off' ? 'off' : 'auto',
     accessLog: accessLogOf(text('accessLog')),
     kmeshMetricNames: options['kmeshMetricNames'] === true,
     logLevel: level(text('logLevel')),

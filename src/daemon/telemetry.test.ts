@@ -58,8 +58,11 @@ test('the kernel is told to write requests for the access log, and an earlier da
   using cgroup = testCgroup('telemetry');
   using pins = testPins('telemetry');
   const plane = planeAt(cgroup.path, join(pins.path, 'km'));
-  const config = () => plane.maps.km_config.get(0);
-  plane.maps.km_config.set(0, { accessLog: 0, monitoring: 1, inbound: 0, requests: 1 });
+  const config = () => {
+    const { accessLog, monitoring, inbound, requests } = plane.switches.get();
+    return { accessLog, monitoring, inbound, requests };
+  };
+  plane.switches.set({ monitoring: 1, requests: 1 });
   const telemetry = new Telemetry(plane, namesOf({ now: 0 }), new RouteCompiler(), output, (_what, action) => action);
   assert.deepEqual(config(), { accessLog: 0, monitoring: 1, inbound: 0, requests: 0 });
   telemetry.setAccessLog(true);

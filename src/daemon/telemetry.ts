@@ -1,7 +1,7 @@
 /** The kernel's counters and events, read for metrics, lists and the access log. */
 import type { MapItem } from '../api/types.ts';
 import type { RouteCompiler } from '../compile/service.ts';
-import { type KmConfig, type KmEvent, kmCounter, kmEvent, kmRequestEvent } from '../kernel/gen/layout.gen.ts';
+import { type KmEvent, kmCounter, kmEvent, kmRequestEvent } from '../kernel/gen/layout.gen.ts';
 import type { KernelMap } from '../kernel/map.ts';
 import { mapTypeName } from '../kernel/maptype.ts';
 import { RingBuffer } from '../kernel/ringbuf.ts';
@@ -57,7 +57,7 @@ export class Telemetry {
     this.#requestRing = new RingBuffer(plane.requestEventMap);
     this.feed = new RequestFeed({
       source: this.#requestSource(compiler),
-      setWanted: (wanted) => this.#configure({ requests: wanted ? 1 : 0 }),
+      setWanted: (wanted) => this.#plane.switches.set({ requests: wanted ? 1 : 0 }),
       log,
       guarded,
     });
@@ -65,7 +65,7 @@ export class Telemetry {
 
   setAccessLog(enable: boolean, format?: AccessLogFormat): void {
     this.#format = format ?? this.#format;
-    this.#configure({ accessLog: enable ? 1 : 0 });
+    this.#plane.switches.set({ accessLog: enable ? 1 : 0 });
     this.feed.setLog(enable);
     if (enable) this.#timer ??= setInterval(this.#drainSafely, drainEveryMs);
     else if (this.#timer !== null) {
@@ -76,16 +76,16 @@ export class Telemetry {
   }
 
   get accessLog(): boolean {
-    return this.#plane.maps.km_config.get(0)?.accessLog === 1;
+    return this.#plane.switches.get().accessLog === 1;
   }
 
   /** Accepted connections are observed too. */
   setInbound(enable: boolean): void {
-    this.#configure({ inbound: enable ? 1 : 0 });
+    this.#plane.switches.set({ inbound: enable ? 1 : 0 });
   }
 
   setMonitoring(enable: boolean): void {
-    this.#configure({ monitoring: enable ? 1 : 0 });
+    this.#plane.switches.set({ monitoring: enable ? 1 : 0 });
   }
 
   /** Writes what waits, unless the reader of the log does not keep up: then the kernel's buffer fills and counts what is lost. */
@@ -201,10 +201,5 @@ export class Telemetry {
       setting: sizeFlags[map.info.name] ?? null,
       memoryBytes: map.memoryBytes(),
     };
-  }
-
-  #configure(change: Partial<KmConfig>): void {
-    const now = this.#plane.maps.km_config.get(0) ?? { accessLog: 0, monitoring: 0, inbound: 0, requests: 0 };
-    this.#plane.maps.km_config.set(0, { ...now, ...change });
   }
 }

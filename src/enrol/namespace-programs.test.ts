@@ -55,6 +55,7 @@ class Machine implements Disposable {
       cookie: cookieOf,
       hasFlows: (addresses) => addresses.some((address) => this.flows.includes(address)),
       events: () => this.#listener.drain(),
+      usePorts: () => undefined,
       now: () => this.nowMs,
       log: new Log({ format: 'text', level: 'error', write: () => undefined }).logger('enrol'),
     });

@@ -28,6 +28,8 @@ export interface NamespaceProgramsParts {
   readonly hasFlows: (addresses: readonly string[]) => boolean;
   /** What has happened to devices since it was asked last. */
   readonly events: () => LinkEvents;
+  /** Told of the ports on the wire before a namespace uses them. */
+  readonly usePorts: (wire: WirePorts) => void;
   readonly now: () => number;
   readonly log: Logger;
 }
@@ -73,6 +75,12 @@ export class NamespacePrograms {
     return new Set(places.map((place) => `${place.cookie} ${place.ifindex} ${isInner(place)}`)).size;
   }
 
+  /** Numbers of the enrolled namespaces' devices in our own namespace. */
+  outerDevices(): ReadonlySet<number> {
+    const all = [...this.#joined.values()].flatMap(({ devices }) => devices);
+    return new Set(all.filter(({ side }) => side === 'outer').map(({ ifindex }) => ifindex));
+  }
+
   /** Whether {@link join} or {@link keepOnly} would do something although no workload has changed. */
   due(): boolean {
     this.#takeEvents();
@@ -99,7 +107,11 @@ export class NamespacePrograms {
       this.#leaving.delete(cookie);
       this.#joined.set(cookie, this.#look(cookie, path, cookie === own));
     }
-    return new Map([...paths.keys()].map((cookie) => [cookie, this.#joined.get(cookie)?.state ?? off('unknown')]));
+    const states = new Map(
+      [...paths.keys()].map((cookie) => [cookie, this.#joined.get(cookie)?.state ?? off('unknown')] as const),
+    );
+    for (const { wire } of states.values()) this.#parts.usePorts(wire);
+    return states;
   }
 
   /**
@@ -148,7 +160,7 @@ export class NamespacePrograms {
   #look(cookie: bigint, path: string, own: boolean): Joined {
     const common = { cookie, path, readAt: this.#parts.now() };
     try {
-      const view = own ? viewOwnNetns(path, this.#outerDevices()) : viewNetns(path);
+      const view = own ? viewOwnNetns(path, this.outerDevices()) : viewNetns(path);
       const state = this.#attach(cookie, path, view);
       return { ...common, number: view.number, addresses: view.addresses, devices: view.devices, state };
     } catch (error) {
@@ -240,12 +252,6 @@ export class NamespacePrograms {
       found.push(error instanceof Error ? error.message : String(error));
     }
     return found;
-  }
-
-  /** Numbers of the pods' ends that are in our own namespace. */
-  #outerDevices(): ReadonlySet<number> {
-    const all = [...this.#joined.values()].flatMap(({ devices }) => devices);
-    return new Set(all.filter(({ side }) => side === 'outer').map(({ ifindex }) => ifindex));
   }
 
   #places(): Map<bigint, Map<string, Place>> {

@@ -54,6 +54,13 @@ export function attachTcx(program: Program, { ifindex, direction }: Device, firs
   return new Link(fd);
 }
 
+/** How many programs a device has by tcx; 0 where there is no such device or no tcx. */
+export function countTcx({ ifindex, direction }: Device): number {
+  const type = direction === 'ingress' ? attachTypes.tcxIngress : attachTypes.tcxEgress;
+  const attr = new BpfAttr().u32(0, ifindex).u32(4, type);
+  return attr.call(bpfCommand.PROG_QUERY) < 0 ? 0 : attr.view.getUint32(24, true);
+}
+
 /** A place in a device's classifier chain: programs of lower priority numbers run first. */
 export interface Filter extends Device {
   readonly priority: number;

@@ -13,6 +13,7 @@ import { KmError } from '../base/errors.ts';
 import {
   attachClsact,
   attachTcx,
+  countTcx,
   createClsact,
   type Direction,
   destroyClsact,
@@ -22,7 +23,7 @@ import {
 } from './attach.ts';
 import type { Libbpf } from './libbpf.ts';
 import { ensureLink, type Link, openLink, programId } from './link.ts';
-import { deviceName, hasFilters, ingressQdisc } from './netlink.ts';
+import { countFilters, deviceName, ingressQdisc } from './netlink.ts';
 import { allNetns, withNetns } from './netns.ts';
 import type { TrafficDevice } from './netns-devices.ts';
 import type { Program } from './object.ts';
@@ -131,6 +132,16 @@ export class DevicePrograms {
     const { programId: running, target } = link.info();
     link.close();
     return running === id && target === place.ifindex;
+  }
+
+  /**
+   * Whether nothing but the programs of one place each way is at a device of the calling thread's namespace: no other
+   * program and no filter. KM4013.
+   */
+  isAlone(ifindex: number): boolean {
+    const [links, filters] = this.#tcx ? [1, 0] : [0, 2];
+    if (countTcx({ ifindex, direction: 'ingress' }) !== links) return false;
+    return countTcx({ ifindex, direction: 'egress' }) === links && countFilters(ifindex) === filters;
   }
 
   /** Whether the device of a place is there. The thread is in the namespace in which it was. */
@@ -269,6 +280,6 @@ function removeFilter(libbpf: Libbpf, directory: string, place: Place): void {
   if (twins.some((twin) => isPinned(join(directory, filterPin(twin))))) return;
   const qdisc = join(directory, qdiscPin(place));
   // Where our filter was not, a device of the same number may be another one.
-  if (isPinned(qdisc) && found && !hasFilters(place.ifindex)) destroyClsact(libbpf, place.ifindex);
+  if (isPinned(qdisc) && found && countFilters(place.ifindex) === 0) destroyClsact(libbpf, place.ifindex);
   unpin(qdisc);
 }

@@ -1,6 +1,6 @@
 /**
  * Questions to rtnetlink (rtnetlink(7), linux/rtnetlink.h) that Node has no function for: the devices of the network
- * namespace that the calling thread is in, and what is attached to them. Synchronous, so that it can run in withNetns().
+ * namespace that the calling thread is in, and what is attached to them; and whether nf_tables is in use there. Synchronous, so that it can run in withNetns().
  */
 import { KmError } from '../base/errors.ts';
 import { allocate, close, errno, errnoName, type Memory, read, socket, write } from './syscall.ts';
@@ -35,13 +35,15 @@ const attribute = {
   tcKind: 1,
 } as const;
 const skipStatistics = 8;
+/** NETLINK_ROUTE */
+const routing = 0;
 const headerSize = 16;
 const [linkSize, tcSize, nsidSize] = [16, 20, 4];
 /** ARPHRD_LOOPBACK of linux/if_arp.h */
 const loopbackType = 772;
 /** `parent` of what is at a device's clsact qdisc (linux/pkt_sched.h). */
 const ingressHandle = 0xffff_0000;
-const parents = { ingress: 0xffff_fff2, egress: 0xffff_fff3 } as const;
+const parents = { root: 0xffff_ffff, ingress: 0xffff_fff2, egress: 0xffff_fff3 } as const;
 /** The kernel never sends more of a dump at once (NLMSG_GOODSIZE is at most 32 KiB). */
 const receiveSize = 32768;
 
@@ -91,13 +93,33 @@ export function ingressQdisc(ifindex: number): string | null {
   return found === undefined ? null : text(found.attributes(tcSize).get(attribute.tcKind));
 }
 
-/** Whether any filter, whoever's, is at a device's clsact qdisc. KM4013. */
-export function hasFilters(ifindex: number): boolean {
-  return Object.values(parents).some((parent) => {
-    const gone = [errno.ENODEV, errno.EINVAL];
-    const answers = dump(tcRequest(filterType.get, ifindex, parent), `filters of device ${ifindex}`, gone);
-    return answers.some(({ type }) => type === filterType.new);
-  });
+/** Numbers of the devices whose packets wait in no queue: their root qdisc is `noqueue`. KM4013. */
+export function queuelessDevices(): Set<number> {
+  const found = dump(tcRequest(messageType.getQdisc, 0, 0), 'qdiscs').filter(
+    (answer) =>
+      answer.type === messageType.newQdisc &&
+      answer.view.getUint32(headerSize + 12, true) === parents.root &&
+      text(answer.attributes(tcSize).get(attribute.tcKind)) === 'noqueue',
+  );
+  return new Set(found.map(({ view }) => view.getInt32(headerSize + 4, true)));
+}
+
+/** How many filters, whoever's, are at a device's clsact qdisc. KM4013. */
+export function countFilters(ifindex: number): number {
+  const gone = [errno.ENODEV, errno.EINVAL];
+  const found = [parents.ingress, parents.egress].flatMap((parent) =>
+    dump(tcRequest(filterType.get, ifindex, parent), `filters of device ${ifindex}`, gone),
+  );
+  // Each priority is told of once more, with no handle.
+  return found.filter(({ type, view }) => type === filterType.new && view.getUint32(headerSize + 8, true) !== 0).length;
+}
+
+/** Whether nf_tables has a table of any family, in the namespace of the calling thread. KM4013. */
+export function hasNfTables(): boolean {
+  const [netfilter, newTable, getTable] = [12, 0x0a00, 0x0a01];
+  const request = new Request(getTable, 4);
+  const answers = dump(request, 'tables of nf_tables', [errno.EINVAL, errno.EOPNOTSUPP], netfilter);
+  return answers.some(({ type }) => type === newTable);
 }
 
 function tcRequest(type: number, ifindex: number, parent: number): Request {
@@ -164,19 +186,19 @@ function text(view: DataView | undefined): string {
 }
 
 /** Everything of a kind; asked again when something changed meanwhile. `empty`: errors that mean that there is nothing. */
-function dump(request: Request, what: string, empty: readonly number[] = []): Answer[] {
+function dump(request: Request, what: string, empty: readonly number[] = [], protocol = routing): Answer[] {
   for (let tries = 0; ; tries++) {
-    const answers = exchange(request, flag.request | flag.dump, what, empty);
+    const answers = exchange(request, flag.request | flag.dump, what, empty, protocol);
     if (tries === 3 || !answers.some(({ flags }) => (flags & flag.interrupted) !== 0)) return answers;
   }
 }
 
 const ask = (request: Request, what: string, empty: readonly number[] = []): Answer[] =>
-  exchange(request, flag.request, what, empty);
+  exchange(request, flag.request, what, empty, routing);
 
-function exchange(request: Request, flags: number, what: string, empty: readonly number[]): Answer[] {
-  const [afNetlink, sockRawCloexec, netlinkRoute] = [16, 3 | 0o2000000, 0];
-  const fd = checked(socket(afNetlink, sockRawCloexec, netlinkRoute), what);
+function exchange(request: Request, flags: number, what: string, empty: readonly number[], protocol: number): Answer[] {
+  const [afNetlink, sockRawCloexec] = [16, 3 | 0o2000000];
+  const fd = checked(socket(afNetlink, sockRawCloexec, protocol), what);
   try {
     request.view.setUint32(0, request.length, true);
     request.view.setUint16(6, flags, true);

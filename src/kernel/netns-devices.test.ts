@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { deviceName, hasFilters, ingressQdisc, netDevices } from './netlink.ts';
+import { netfilterInUse } from './netfilter.ts';
+import { countFilters, deviceName, ingressQdisc, netDevices, queuelessDevices } from './netlink.ts';
 import { allNetns, netnsId, withNetns } from './netns.ts';
 import { viewNetns, viewOwnNetns } from './netns-devices.ts';
 import { errorOf, rootOnly, run, testIfindex, testNamespace, testVeth } from './testing.ts';
@@ -87,15 +88,36 @@ test('the qdisc at the ingress place and the filters in it are seen', { skip }, 
   const [left, right] = testVeth(pod.name, 'left', pod.name, 'right');
   withNetns(pod.path, () => {
     assert.equal(ingressQdisc(left), null);
-    assert.equal(hasFilters(left), false);
+    assert.equal(countFilters(left), 0);
     run('tc', 'qdisc', 'add', 'dev', 'left', 'clsact');
     run('tc', 'qdisc', 'add', 'dev', 'right', 'ingress');
     assert.equal(ingressQdisc(left), 'clsact');
     assert.equal(ingressQdisc(right), 'ingress');
-    assert.equal(hasFilters(left), false);
+    assert.equal(countFilters(left), 0);
     run('tc', 'filter', 'add', 'dev', 'left', 'egress', 'bpf', 'da', 'bytecode', '1,6 0 0 4294967295');
-    assert.equal(hasFilters(left), true);
-    assert.equal(hasFilters(99_999), false);
+    assert.equal(countFilters(left), 1);
+    assert.equal(countFilters(99_999), 0);
+  });
+});
+
+test('devices without a queue are told from those with one', { skip }, () => {
+  using pod = testNamespace('queues');
+  const [left, right] = testVeth(pod.name, 'left', pod.name, 'right');
+  withNetns(pod.path, () => {
+    run('tc', 'qdisc', 'add', 'dev', 'right', 'root', 'pfifo');
+    assert.deepEqual([queuelessDevices().has(left), queuelessDevices().has(right)], [true, false]);
+    run('tc', 'qdisc', 'del', 'dev', 'right', 'root');
+    run('tc', 'qdisc', 'add', 'dev', 'right', 'clsact');
+    assert.ok(queuelessDevices().has(right), 'clsact is no queue');
+  });
+});
+
+test('a rule of netfilter in the namespace is seen', { skip }, () => {
+  using pod = testNamespace('netfilter');
+  withNetns(pod.path, () => {
+    assert.equal(netfilterInUse(), null);
+    run('iptables', '-A', 'FORWARD', '-j', 'ACCEPT');
+    assert.match(netfilterInUse() ?? '', /^(nftables|iptables \(filter\))$/);
   });
 });
 

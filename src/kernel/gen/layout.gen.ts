@@ -3,7 +3,7 @@ import { array, be16, be32, bytes, chars, s32, u32, u64 } from '../codec.ts';
 import type { Codec } from '../codec.ts';
 
 /** Changes whenever an object of another layout could not share this one's maps. */
-export const schema = 'f594abf98448';
+export const schema = '3bc42d4cc67a';
 
 // km_phrase is the kernel side's own: a union without a name.
 
@@ -281,15 +281,21 @@ export interface KmConfig {
   readonly monitoring: number;
   readonly inbound: number;
   readonly requests: number;
+  readonly shortCut: number;
+  readonly wireFirst: number;
+  readonly wireLast: number;
 }
 
 export const kmConfig: Codec<KmConfig> = {
-  size: 16,
+  size: 24,
   encode(value, view, offset) {
     view.setUint32(offset, value.accessLog, true);
     view.setUint32(offset + 4, value.monitoring, true);
     view.setUint32(offset + 8, value.inbound, true);
     view.setUint32(offset + 12, value.requests, true);
+    view.setUint32(offset + 16, value.shortCut, true);
+    view.setUint16(offset + 20, value.wireFirst, true);
+    view.setUint16(offset + 22, value.wireLast, true);
   },
   decode(view, offset) {
     return {
@@ -297,6 +303,9 @@ export const kmConfig: Codec<KmConfig> = {
       monitoring: view.getUint32(offset + 4, true),
       inbound: view.getUint32(offset + 8, true),
       requests: view.getUint32(offset + 12, true),
+      shortCut: view.getUint32(offset + 16, true),
+      wireFirst: view.getUint16(offset + 20, true),
+      wireLast: view.getUint16(offset + 22, true),
     };
   },
 };
@@ -644,13 +653,11 @@ export interface KmExchange {
   readonly pathCut: number;
   readonly pipelined: number;
   readonly lost: number;
-  readonly method: string;
-  readonly host: string;
-  readonly path: string;
+  readonly hasText: number;
 }
 
 export const kmExchange: Codec<KmExchange> = {
-  size: 264,
+  size: 64,
   encode(value, view, offset) {
     view.setBigUint64(offset, value.startNs, true);
     view.setBigUint64(offset + 8, value.cluster, true);
@@ -670,10 +677,7 @@ export const kmExchange: Codec<KmExchange> = {
     view.setUint8(offset + 56, value.pathCut);
     view.setUint8(offset + 57, value.pipelined);
     view.setUint8(offset + 58, value.lost);
-    chars8.encode(value.method, view, offset + 64);
-    chars64.encode(value.host, view, offset + 72);
-    chars128.encode(value.path, view, offset + 136);
-    view.setUint8(offset + 59, 0);
+    view.setUint8(offset + 59, value.hasText);
     view.setUint32(offset + 60, 0);
   },
   decode(view, offset) {
@@ -696,9 +700,29 @@ export const kmExchange: Codec<KmExchange> = {
       pathCut: view.getUint8(offset + 56),
       pipelined: view.getUint8(offset + 57),
       lost: view.getUint8(offset + 58),
-      method: chars8.decode(view, offset + 64),
-      host: chars64.decode(view, offset + 72),
-      path: chars128.decode(view, offset + 136),
+      hasText: view.getUint8(offset + 59),
+    };
+  },
+};
+
+export interface KmExchangeText {
+  readonly method: string;
+  readonly host: string;
+  readonly path: string;
+}
+
+export const kmExchangeText: Codec<KmExchangeText> = {
+  size: 200,
+  encode(value, view, offset) {
+    chars8.encode(value.method, view, offset);
+    chars64.encode(value.host, view, offset + 8);
+    chars128.encode(value.path, view, offset + 72);
+  },
+  decode(view, offset) {
+    return {
+      method: chars8.decode(view, offset),
+      host: chars64.decode(view, offset + 8),
+      path: chars128.decode(view, offset + 72),
     };
   },
 };
@@ -734,14 +758,18 @@ export interface KmFlow {
   readonly answerSeq: number;
   readonly chunksSeq: number;
   readonly reading: number;
+  readonly device: number;
+  readonly shortCut: number;
   readonly now: KmExchange;
   readonly next: KmExchange;
+  readonly nowText: KmExchangeText;
+  readonly nextText: KmExchangeText;
   readonly victim: KmHalf;
   readonly half: readonly KmHalf[];
 }
 
 export const kmFlow: Codec<KmFlow> = {
-  size: 1480,
+  size: 1560,
   encode(value, view, offset) {
     view.setUint32(offset, value.flags, true);
     view.setUint8(offset + 4, value.current);
@@ -773,13 +801,17 @@ export const kmFlow: Codec<KmFlow> = {
     view.setUint32(offset + 144, value.answerSeq, true);
     view.setUint32(offset + 148, value.chunksSeq, true);
     view.setUint32(offset + 152, value.reading, true);
-    kmExchange.encode(value.now, view, offset + 160);
-    kmExchange.encode(value.next, view, offset + 424);
-    kmHalf.encode(value.victim, view, offset + 688);
-    kmHalfx8.encode(value.half, view, offset + 776);
+    view.setUint32(offset + 156, value.device, true);
+    view.setUint32(offset + 160, value.shortCut, true);
+    kmExchange.encode(value.now, view, offset + 168);
+    kmExchange.encode(value.next, view, offset + 232);
+    kmExchangeText.encode(value.nowText, view, offset + 296);
+    kmExchangeText.encode(value.nextText, view, offset + 496);
+    kmHalf.encode(value.victim, view, offset + 696);
+    kmHalfx8.encode(value.half, view, offset + 792);
     view.setUint16(offset + 18, 0);
     view.setUint32(offset + 68, 0);
-    view.setUint32(offset + 156, 0);
+    view.setUint32(offset + 164, 0);
   },
   decode(view, offset) {
     return {
@@ -813,10 +845,14 @@ export const kmFlow: Codec<KmFlow> = {
       answerSeq: view.getUint32(offset + 144, true),
       chunksSeq: view.getUint32(offset + 148, true),
       reading: view.getUint32(offset + 152, true),
-      now: kmExchange.decode(view, offset + 160),
-      next: kmExchange.decode(view, offset + 424),
-      victim: kmHalf.decode(view, offset + 688),
-      half: kmHalfx8.decode(view, offset + 776),
+      device: view.getUint32(offset + 156, true),
+      shortCut: view.getUint32(offset + 160, true),
+      now: kmExchange.decode(view, offset + 168),
+      next: kmExchange.decode(view, offset + 232),
+      nowText: kmExchangeText.decode(view, offset + 296),
+      nextText: kmExchangeText.decode(view, offset + 496),
+      victim: kmHalf.decode(view, offset + 696),
+      half: kmHalfx8.decode(view, offset + 792),
     };
   },
 };
@@ -885,13 +921,15 @@ export interface KmHalf {
   readonly window: number;
   readonly used: number;
   readonly timeoutMs: number;
+  readonly device: number;
   readonly synNs: bigint;
   readonly endpoint: bigint;
   readonly cluster: bigint;
+  readonly destination: bigint;
 }
 
 export const kmHalf: Codec<KmHalf> = {
-  size: 88,
+  size: 96,
   encode(value, view, offset) {
     be32x4.encode(value.addr, view, offset);
     view.setUint16(offset + 16, value.port, false);
@@ -909,10 +947,11 @@ export const kmHalf: Codec<KmHalf> = {
     view.setUint32(offset + 48, value.window, true);
     view.setUint32(offset + 52, value.used, true);
     view.setUint32(offset + 56, value.timeoutMs, true);
+    view.setUint32(offset + 60, value.device, true);
     view.setBigUint64(offset + 64, value.synNs, true);
     view.setBigUint64(offset + 72, value.endpoint, true);
     view.setBigUint64(offset + 80, value.cluster, true);
-    view.setUint32(offset + 60, 0);
+    view.setBigUint64(offset + 88, value.destination, true);
   },
   decode(view, offset) {
     return {
@@ -932,9 +971,11 @@ export const kmHalf: Codec<KmHalf> = {
       window: view.getUint32(offset + 48, true),
       used: view.getUint32(offset + 52, true),
       timeoutMs: view.getUint32(offset + 56, true),
+      device: view.getUint32(offset + 60, true),
       synNs: view.getBigUint64(offset + 64, true),
       endpoint: view.getBigUint64(offset + 72, true),
       cluster: view.getBigUint64(offset + 80, true),
+      destination: view.getBigUint64(offset + 88, true),
     };
   },
 };
@@ -1681,18 +1722,17 @@ export const kmSlot: Codec<KmSlot> = {
 };
 
 export interface KmSlots {
-  readonly taken: number;
+  readonly taken: readonly bigint[];
 }
 
 export const kmSlots: Codec<KmSlots> = {
-  size: 8,
+  size: 32,
   encode(value, view, offset) {
-    view.setUint32(offset + 4, value.taken, true);
-    view.setUint32(offset, 0);
+    u64x4.encode(value.taken, view, offset);
   },
   decode(view, offset) {
     return {
-      taken: view.getUint32(offset + 4, true),
+      taken: u64x4.decode(view, offset),
     };
   },
 };
@@ -1912,13 +1952,14 @@ export interface KmWork {
   readonly wire: KmFlowKey;
   readonly fromClient: number;
   readonly outside: number;
+  readonly device: number;
   readonly options: Uint8Array;
   readonly before: KmHeader;
   readonly after: KmHeader;
 }
 
 export const kmWork: Codec<KmWork> = {
-  size: 384,
+  size: 388,
   encode(value, view, offset) {
     kmPacket.encode(value.p, view, offset);
     kmSegment.encode(value.to, view, offset + 56);
@@ -1927,9 +1968,10 @@ export const kmWork: Codec<KmWork> = {
     kmFlowKey.encode(value.wire, view, offset + 148);
     view.setUint32(offset + 184, value.fromClient, true);
     view.setUint32(offset + 188, value.outside, true);
-    bytes128.encode(value.options, view, offset + 192);
-    kmHeader.encode(value.before, view, offset + 320);
-    kmHeader.encode(value.after, view, offset + 352);
+    view.setUint32(offset + 192, value.device, true);
+    bytes128.encode(value.options, view, offset + 196);
+    kmHeader.encode(value.before, view, offset + 324);
+    kmHeader.encode(value.after, view, offset + 356);
   },
   decode(view, offset) {
     return {
@@ -1940,9 +1982,10 @@ export const kmWork: Codec<KmWork> = {
       wire: kmFlowKey.decode(view, offset + 148),
       fromClient: view.getUint32(offset + 184, true),
       outside: view.getUint32(offset + 188, true),
-      options: bytes128.decode(view, offset + 192),
-      before: kmHeader.decode(view, offset + 320),
-      after: kmHeader.decode(view, offset + 352),
+      device: view.getUint32(offset + 192, true),
+      options: bytes128.decode(view, offset + 196),
+      before: kmHeader.decode(view, offset + 324),
+      after: kmHeader.decode(view, offset + 356),
     };
   },
 };
@@ -1959,6 +2002,7 @@ export const mapTypes = {
   km_conn: { type: 'sk_storage', key: s32, value: kmConn, flags: 1 },
   km_counters: { type: 'percpu_array', key: u32, value: u64, flags: 0 },
   km_decision: { type: 'percpu_array', key: u32, value: kmDecision, flags: 0 },
+  km_device: { type: 'hash', key: u32, value: u32, flags: 1 },
   km_endpoint: { type: 'hash', key: u64, value: kmEndpoint, flags: 1 },
   km_endpoint_stats: { type: 'hash', key: u64, value: kmEndpointStats, flags: 1 },
   km_enrolment: { type: 'hash', key: u64, value: kmEnrolment, flags: 1 },
@@ -1979,7 +2023,7 @@ export const mapTypes = {
   km_route_22: { type: 'array_of_maps', key: u32, value: u32, flags: 0 },
   km_route_scratch: { type: 'percpu_array', key: u32, value: kmRouteScratch, flags: 0 },
   km_slot: { type: 'array', key: u32, value: kmSlot, flags: 0 },
-  km_slots: { type: 'array', key: u32, value: kmSlots, flags: 0 },
+  km_slots: { type: 'percpu_array', key: u32, value: kmSlots, flags: 0 },
   km_sock: { type: 'sockhash', key: kmFlowKey, value: u32, flags: 0 },
   km_source: { type: 'hash', key: kmSourceKey, value: kmSource, flags: 1 },
   km_traffic: { type: 'hash', key: kmTrafficKey, value: kmTraffic, flags: 1 },
