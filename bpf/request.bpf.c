@@ -438,6 +438,18 @@ static __always_inline int km_decide_and_make(struct sk_msg_md *m, __u32 slot, s
 	return made ? km_decide_status(d, 503, KM_REASON_NO_ROUTE) : 0;
 }
 
+/* What the listener does that the flow asked for: looked up anew after a change of any. */
+static __always_inline void km_listens(struct km_flow *f, const struct km_listener_key *where)
+{
+	struct km_config *config = km_switches();
+	__u32 tables = config ? config->tables : 0;
+
+	if (tables && f->tables == tables)
+		return;
+	km_find_listener(where, &f->listening);
+	f->tables = tables;
+}
+
 /* The beginning of a request. */
 static __always_inline int km_begin(struct sk_msg_md *m, __u32 slot, struct km_flow *f,
 				    const struct km_flow_key *key, __u32 seq, __u32 seen, __u32 acked)
@@ -465,7 +477,8 @@ static __always_inline int km_begin(struct sk_msg_md *m, __u32 slot, struct km_f
 	}
 	km_addr_copy(where.addr, key->server);
 	where.port = key->server_port;
-	km_find_listener(&where, &d->listening);
+	km_listens(f, &where);
+	d->listening = f->listening;
 	switch (verdict) {
 	case KM_HTTP_COMPLETE:
 		scratch->workload = f->source;

@@ -69,13 +69,6 @@ struct {
 #define KM_NS_PER_S    1000000000ULL
 #define KM_SLOT_ALWAYS 0xffffffffU
 
-/* What a listener does; cluster 0: none serves the destination. */
-struct km_found_listener {
-	__u64 cluster;
-	__u32 mode; /* enum km_listener_mode */
-	__u32 routes;
-};
-
 static __always_inline bool km_read_listener(const struct km_listener_key *key,
 					     struct km_found_listener *found)
 {

@@ -159,7 +159,8 @@ struct km_flow {
 	__u32 reading;	  /* a CPU follows the body now (km_walk) */
 	__u32 device;	  /* of the client, where it can be reached past the stack; 0: nowhere */
 	__u32 short_cut;  /* km_config's when the devices were learned */
-	__u32 pad2;
+	__u32 tables;	  /* km_config's when `listening` was looked up */
+	struct km_found_listener listening;
 	struct km_exchange now;
 	struct km_exchange next;
 	struct km_exchange_text now_text;

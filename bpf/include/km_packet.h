@@ -40,6 +40,7 @@ struct km_packet {
 	__u8 header; /* bytes of the TCP header */
 	__u8 tcp;    /* its offset */
 	__u8 ip6;
+	__be16 check; /* of the IPv4 header */
 };
 
 /* What a packet is made into. */
@@ -78,6 +79,29 @@ struct km_header {
 	__u8 options[KM_SYN_OPTIONS];
 };
 
+/* What km_translate() writes, in one piece: the end of the IP header and the beginning of the TCP header. */
+struct km_rewrite4 {
+	__u16 pad;
+	__be16 check; /* from here on it is written */
+	__be32 addresses[2];
+	__be16 ports[2];
+	__be32 seq;
+	__be32 ack;
+	__u8 offset;
+	__u8 flags;
+	__be16 window;
+};
+
+struct km_rewrite6 {
+	__be32 addresses[8];
+	__be16 ports[2];
+	__be32 seq;
+	__be32 ack;
+	__u8 offset;
+	__u8 flags;
+	__be16 window;
+};
+
 /*
  * What a hook works on: the packet as it is, what it becomes, and whose it is. Per CPU, because TC programs
  * of one CPU do not interrupt each other, and because global functions, which the verifier checks once
@@ -95,6 +119,8 @@ struct km_work {
 	__u8 options[128];	 /* TCP options, followed by zeros */
 	struct km_header before; /* km_make() */
 	struct km_header after;
+	struct km_rewrite4 rewrite4; /* km_translate() */
+	struct km_rewrite6 rewrite6;
 };
 
 struct {
@@ -183,6 +209,7 @@ static __always_inline bool km_packet_read(struct __sk_buff *skb, struct km_pack
 		bytes = bytes ? bytes - sizeof(*ip) : skb->len - l4;
 		km_addr_from4(p->from, ip->saddr);
 		km_addr_from4(p->to, ip->daddr);
+		p->check = ip->check;
 		p->ip6 = 0;
 		tcp = (void *)(ip + 1);
 		if ((void *)(tcp + 1) > end) {
@@ -309,67 +336,45 @@ __noinline int km_shift_sack(struct __sk_buff *skb, __u32 shift)
 	return 0;
 }
 
-/* Writes addresses; IPv4's own checksum follows by the difference. */
-static __always_inline int km_store_addresses(struct __sk_buff *skb, const struct km_packet *p,
-					      const struct km_segment *to)
-{
-	if (p->ip6)
-		return bpf_skb_store_bytes(skb, ETH_HLEN + offsetof(struct ipv6hdr, saddr), to->from, 32, 0);
-	if (bpf_l3_csum_replace(
-		    skb, ETH_HLEN + offsetof(struct iphdr, check), 0,
-		    km_fold32(km_sum_addr(
-			    km_sum_addr(km_unsum_addr(km_unsum_addr(0, p->from, false), p->to, false),
-					to->from, false),
-			    to->to, false)),
-		    0))
-		return -1;
-	{
-		__be32 pair[2] = {to->from[3], to->to[3]};
+#define KM_FILL_TCP(new, p, to)                                                                              \
+	do {                                                                                                 \
+		(new)->ports[0] = (to)->from_port;                                                           \
+		(new)->ports[1] = (to)->to_port;                                                             \
+		(new)->seq = bpf_htonl((to)->seq);                                                           \
+		(new)->ack = bpf_htonl((to)->ack);                                                           \
+		(new)->offset = (p)->header << 2;                                                            \
+		(new)->flags = (to)->flags;                                                                  \
+		(new)->window = bpf_htons((to)->window);                                                     \
+	} while (0)
 
-		return bpf_skb_store_bytes(skb, ETH_HLEN + offsetof(struct iphdr, saddr), pair, 8, 0);
-	}
-}
-
-/* Gives a packet other addresses, ports, numbers, window and flags; its payload and options stay. */
+/*
+ * Gives a packet other addresses, ports, numbers, window and flags; its payload and options stay. Each helper
+ * that changes a packet has its price, so all is written at once, and IPv4's own checksum, which is never
+ * left to a device, is reckoned here.
+ */
 __noinline int km_translate(struct __sk_buff *skb)
 {
 	struct km_work *w = km_worked();
 	const struct km_segment *to;
 	const struct km_packet *p;
-	struct {
-		__be16 ports[2];
-		__be32 seq;
-		__be32 ack;
-		__u8 offset;
-		__u8 flags;
-		__be16 window;
-	} old, new;
-	const __u32 *o = (const __u32 *)&old;
-	const __u32 *n = (const __u32 *)&new;
 	__u64 addresses, words;
 	__u32 tcp;
 
 	if (!w)
 		return -1;
-	p = &w->p;
 	to = &w->to;
+	p = &w->p;
 	tcp = p->tcp;
-	old.ports[0] = p->from_port;
-	old.ports[1] = p->to_port;
-	old.seq = bpf_htonl(p->seq);
-	old.ack = bpf_htonl(p->ack);
-	old.offset = p->header << 2;
-	old.flags = p->flags;
-	old.window = bpf_htons(p->window);
-	new.ports[0] = to->from_port;
-	new.ports[1] = to->to_port;
-	new.seq = bpf_htonl(to->seq);
-	new.ack = bpf_htonl(to->ack);
-	new.offset = old.offset;
-	new.flags = to->flags;
-	new.window = bpf_htons(to->window);
-	words = (__u64)(__u32)~o[0] + (__u32)~o[1] + (__u32)~o[2] + (__u32)~o[3];
-	words += (__u64)n[0] + n[1] + n[2] + n[3];
+
+	/* As words in network order: ports, numbers, and flags with window. */
+	words = (__u32) ~((__u32)p->to_port << 16 | p->from_port);
+	words += (__u32)~bpf_htonl(p->seq);
+	words += (__u32)~bpf_htonl(p->ack);
+	words += (__u32) ~(bpf_htonl(p->window) | (__u32)p->flags << 8);
+	words += (__u32)to->to_port << 16 | to->from_port;
+	words += bpf_htonl(to->seq);
+	words += bpf_htonl(to->ack);
+	words += bpf_htonl(to->window) | (__u32)to->flags << 8;
 	addresses = km_unsum_addr(km_unsum_addr(0, p->from, p->ip6), p->to, p->ip6);
 	addresses = km_sum_addr(km_sum_addr(addresses, to->from, p->ip6), to->to, p->ip6);
 	if (bpf_l4_csum_replace(skb, tcp + offsetof(struct tcphdr, check), 0, km_fold32(words), 0))
@@ -377,9 +382,24 @@ __noinline int km_translate(struct __sk_buff *skb)
 	if (bpf_l4_csum_replace(skb, tcp + offsetof(struct tcphdr, check), 0, km_fold32(addresses),
 				BPF_F_PSEUDO_HDR))
 		return -1;
-	if (bpf_skb_store_bytes(skb, tcp, &new, sizeof(new), 0))
-		return -1;
-	return km_store_addresses(skb, p, to);
+	if (p->ip6) {
+		struct km_rewrite6 *new = &w->rewrite6;
+
+		__builtin_memcpy(new->addresses, to->from, 16);
+		__builtin_memcpy(new->addresses + 4, to->to, 16);
+		KM_FILL_TCP(new, p, to);
+		return bpf_skb_store_bytes(skb, ETH_HLEN + offsetof(struct ipv6hdr, saddr), new, sizeof(*new),
+					   0);
+	} else {
+		struct km_rewrite4 *new = &w->rewrite4;
+
+		new->check = ~km_fold16(addresses + (__u16)~p->check);
+		new->addresses[0] = to->from[3];
+		new->addresses[1] = to->to[3];
+		KM_FILL_TCP(new, p, to);
+		return bpf_skb_store_bytes(skb, ETH_HLEN + offsetof(struct iphdr, check), &new->check,
+					   sizeof(*new) - offsetof(struct km_rewrite4, check), 0);
+	}
 }
 
 static __always_inline int km_swap_mac(struct __sk_buff *skb)

@@ -348,6 +348,13 @@ struct km_route_question {
 	__u64 taken; /* a bit a place */
 };
 
+/* What a listener does; cluster 0: none serves the destination. */
+struct km_found_listener {
+	__u64 cluster;
+	__u32 mode; /* enum km_listener_mode */
+	__u32 routes;
+};
+
 /* Switches that take effect at once. */
 struct km_config {
 	__u32 access_log; /* write km_event */
@@ -360,6 +367,8 @@ struct km_config {
 	/* Ports that halves have, of all namespaces, in host order; none: last 0. */
 	__u16 wire_first;
 	__u16 wire_last;
+	__u32 tables; /* another number after each change of km_listener; 0: look each time */
+	__u32 pad;
 };
 
 #endif

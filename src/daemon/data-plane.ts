@@ -20,7 +20,7 @@ import { type LoadedObjects, loadObjects, type Program } from '../kernel/object.
 import { ensureBpffs, linksDirectory, listPins, mapsDirectory, pinMaps, removeTree, unpin } from '../kernel/pin.ts';
 import { RoutePlaces } from '../kernel/route-places.ts';
 import { Switches } from '../kernel/switches.ts';
-import { type Tables, tablesOf } from '../publish/tables.ts';
+import { type Table, type Tables, tablesOf } from '../publish/tables.ts';
 import { sizeFlags } from './settings.ts';
 import { root } from './version.ts';
 
@@ -107,7 +107,8 @@ export class DataPlane {
     if (this.#loaded.reused.length > 0) options.log.info('adopted pinned maps', { maps: this.#loaded.reused.length });
     this.maps = typedMaps(this.#loaded.maps, tableTypes);
     this.switches = new Switches(this.maps.km_config);
-    this.tables = tablesOf(this.maps, new RoutePlaces(this.#program('km_route_places')));
+    const tables = tablesOf(this.maps, new RoutePlaces(this.#program('km_route_places')));
+    this.tables = { ...tables, listener: announced(tables.listener, () => this.switches.listenersChanged()) };
     this.devicePrograms = new DevicePrograms({
       libbpf: this.#libbpf,
       programs: this.#loaded.programs,
@@ -153,6 +154,8 @@ export class DataPlane {
   activate(): void {
     const { bpfFsPath } = this.#options;
     pinMaps(mapsDirectory(bpfFsPath, schema), this.#loaded.maps.values());
+    // An earlier daemon may have ended between a change and its telling.
+    this.switches.listenersChanged();
     this.#attachRequestProgram();
     for (const name of cgroupPrograms) {
       const program = this.#program(name);
@@ -235,6 +238,24 @@ export class DataPlane {
     if (map === undefined) throw new KmError('KM4005', `no eBPF object has a map ${name}`);
     return map;
   }
+}
+
+/** A table whose changes are told of. */
+function announced<K, V>(table: Table<K, V>, changed: () => void): Table<K, V> {
+  return {
+    name: table.name,
+    maxEntries: table.maxEntries,
+    get: (key) => table.get(key),
+    entries: () => table.entries(),
+    write: (entries, mode) => {
+      table.write(entries, mode);
+      if (entries.length > 0) changed();
+    },
+    remove: (keys) => {
+      table.remove(keys);
+      if (keys.length > 0) changed();
+    },
+  };
 }
 
 /** A cgroup's id is the inode of its directory. */

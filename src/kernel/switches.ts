@@ -10,6 +10,7 @@ const allOff: KmConfig = {
   shortCut: 0,
   wireFirst: 0,
   wireLast: 0,
+  tables: 0,
 };
 
 export class Switches {
@@ -25,6 +26,11 @@ export class Switches {
 
   set(change: Partial<KmConfig>): void {
     this.#map.set(0, { ...this.get(), ...change });
+  }
+
+  /** Tells that listeners have changed: connections look theirs up anew. */
+  listenersChanged(): void {
+    this.set({ tables: (this.get().tables % 0xffff_ffff) + 1 });
   }
 
   /** Takes a run of ports among those that packets of spliced connections are looked for under; none ever leaves. */

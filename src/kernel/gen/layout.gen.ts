@@ -3,7 +3,7 @@ import { array, be16, be32, bytes, chars, s32, u32, u64 } from '../codec.ts';
 import type { Codec } from '../codec.ts';
 
 /** Changes whenever an object of another layout could not share this one's maps. */
-export const schema = '3bc42d4cc67a';
+export const schema = '722e1b6253fa';
 
 // km_phrase is the kernel side's own: a union without a name.
 
@@ -18,6 +18,8 @@ const bytes12 = bytes(12);
 const bytes1040 = bytes(1040);
 const bytes32704 = bytes(32704);
 const u64x20 = array(u64, 20);
+const be32x2 = array(be32, 2);
+const be32x8 = array(be32, 8);
 const u64x4 = array(u64, 4);
 const u32x2 = array(u32, 2);
 const u32x64 = array(u32, 64);
@@ -284,10 +286,11 @@ export interface KmConfig {
   readonly shortCut: number;
   readonly wireFirst: number;
   readonly wireLast: number;
+  readonly tables: number;
 }
 
 export const kmConfig: Codec<KmConfig> = {
-  size: 24,
+  size: 32,
   encode(value, view, offset) {
     view.setUint32(offset, value.accessLog, true);
     view.setUint32(offset + 4, value.monitoring, true);
@@ -296,6 +299,8 @@ export const kmConfig: Codec<KmConfig> = {
     view.setUint32(offset + 16, value.shortCut, true);
     view.setUint16(offset + 20, value.wireFirst, true);
     view.setUint16(offset + 22, value.wireLast, true);
+    view.setUint32(offset + 24, value.tables, true);
+    view.setUint32(offset + 28, 0);
   },
   decode(view, offset) {
     return {
@@ -306,6 +311,7 @@ export const kmConfig: Codec<KmConfig> = {
       shortCut: view.getUint32(offset + 16, true),
       wireFirst: view.getUint16(offset + 20, true),
       wireLast: view.getUint16(offset + 22, true),
+      tables: view.getUint32(offset + 24, true),
     };
   },
 };
@@ -760,6 +766,8 @@ export interface KmFlow {
   readonly reading: number;
   readonly device: number;
   readonly shortCut: number;
+  readonly tables: number;
+  readonly listening: KmFoundListener;
   readonly now: KmExchange;
   readonly next: KmExchange;
   readonly nowText: KmExchangeText;
@@ -769,7 +777,7 @@ export interface KmFlow {
 }
 
 export const kmFlow: Codec<KmFlow> = {
-  size: 1560,
+  size: 1576,
   encode(value, view, offset) {
     view.setUint32(offset, value.flags, true);
     view.setUint8(offset + 4, value.current);
@@ -803,15 +811,16 @@ export const kmFlow: Codec<KmFlow> = {
     view.setUint32(offset + 152, value.reading, true);
     view.setUint32(offset + 156, value.device, true);
     view.setUint32(offset + 160, value.shortCut, true);
-    kmExchange.encode(value.now, view, offset + 168);
-    kmExchange.encode(value.next, view, offset + 232);
-    kmExchangeText.encode(value.nowText, view, offset + 296);
-    kmExchangeText.encode(value.nextText, view, offset + 496);
-    kmHalf.encode(value.victim, view, offset + 696);
-    kmHalfx8.encode(value.half, view, offset + 792);
+    view.setUint32(offset + 164, value.tables, true);
+    kmFoundListener.encode(value.listening, view, offset + 168);
+    kmExchange.encode(value.now, view, offset + 184);
+    kmExchange.encode(value.next, view, offset + 248);
+    kmExchangeText.encode(value.nowText, view, offset + 312);
+    kmExchangeText.encode(value.nextText, view, offset + 512);
+    kmHalf.encode(value.victim, view, offset + 712);
+    kmHalfx8.encode(value.half, view, offset + 808);
     view.setUint16(offset + 18, 0);
     view.setUint32(offset + 68, 0);
-    view.setUint32(offset + 164, 0);
   },
   decode(view, offset) {
     return {
@@ -847,12 +856,14 @@ export const kmFlow: Codec<KmFlow> = {
       reading: view.getUint32(offset + 152, true),
       device: view.getUint32(offset + 156, true),
       shortCut: view.getUint32(offset + 160, true),
-      now: kmExchange.decode(view, offset + 168),
-      next: kmExchange.decode(view, offset + 232),
-      nowText: kmExchangeText.decode(view, offset + 296),
-      nextText: kmExchangeText.decode(view, offset + 496),
-      victim: kmHalf.decode(view, offset + 696),
-      half: kmHalfx8.decode(view, offset + 792),
+      tables: view.getUint32(offset + 164, true),
+      listening: kmFoundListener.decode(view, offset + 168),
+      now: kmExchange.decode(view, offset + 184),
+      next: kmExchange.decode(view, offset + 248),
+      nowText: kmExchangeText.decode(view, offset + 312),
+      nextText: kmExchangeText.decode(view, offset + 512),
+      victim: kmHalf.decode(view, offset + 712),
+      half: kmHalfx8.decode(view, offset + 808),
     };
   },
 };
@@ -1221,6 +1232,7 @@ export interface KmPacket {
   readonly header: number;
   readonly tcp: number;
   readonly ip6: number;
+  readonly check: number;
 }
 
 export const kmPacket: Codec<KmPacket> = {
@@ -1238,7 +1250,7 @@ export const kmPacket: Codec<KmPacket> = {
     view.setUint8(offset + 51, value.header);
     view.setUint8(offset + 52, value.tcp);
     view.setUint8(offset + 53, value.ip6);
-    view.setUint16(offset + 54, 0);
+    view.setUint16(offset + 54, value.check, false);
   },
   decode(view, offset) {
     return {
@@ -1254,6 +1266,7 @@ export const kmPacket: Codec<KmPacket> = {
       header: view.getUint8(offset + 51),
       tcp: view.getUint8(offset + 52),
       ip6: view.getUint8(offset + 53),
+      check: view.getUint16(offset + 54, false),
     };
   },
 };
@@ -1438,6 +1451,78 @@ export const kmResponse: Codec<KmResponse> = {
       step: view.getUint8(offset + 21),
       index: view.getUint8(offset + 22),
       left: view.getUint8(offset + 23),
+    };
+  },
+};
+
+export interface KmRewrite4 {
+  readonly check: number;
+  readonly addresses: readonly number[];
+  readonly ports: readonly number[];
+  readonly seq: number;
+  readonly ack: number;
+  readonly offset: number;
+  readonly flags: number;
+  readonly window: number;
+}
+
+export const kmRewrite4: Codec<KmRewrite4> = {
+  size: 28,
+  encode(value, view, offset) {
+    view.setUint16(offset + 2, value.check, false);
+    be32x2.encode(value.addresses, view, offset + 4);
+    be16x2.encode(value.ports, view, offset + 12);
+    view.setUint32(offset + 16, value.seq, false);
+    view.setUint32(offset + 20, value.ack, false);
+    view.setUint8(offset + 24, value.offset);
+    view.setUint8(offset + 25, value.flags);
+    view.setUint16(offset + 26, value.window, false);
+    view.setUint16(offset, 0);
+  },
+  decode(view, offset) {
+    return {
+      check: view.getUint16(offset + 2, false),
+      addresses: be32x2.decode(view, offset + 4),
+      ports: be16x2.decode(view, offset + 12),
+      seq: view.getUint32(offset + 16, false),
+      ack: view.getUint32(offset + 20, false),
+      offset: view.getUint8(offset + 24),
+      flags: view.getUint8(offset + 25),
+      window: view.getUint16(offset + 26, false),
+    };
+  },
+};
+
+export interface KmRewrite6 {
+  readonly addresses: readonly number[];
+  readonly ports: readonly number[];
+  readonly seq: number;
+  readonly ack: number;
+  readonly offset: number;
+  readonly flags: number;
+  readonly window: number;
+}
+
+export const kmRewrite6: Codec<KmRewrite6> = {
+  size: 48,
+  encode(value, view, offset) {
+    be32x8.encode(value.addresses, view, offset);
+    be16x2.encode(value.ports, view, offset + 32);
+    view.setUint32(offset + 36, value.seq, false);
+    view.setUint32(offset + 40, value.ack, false);
+    view.setUint8(offset + 44, value.offset);
+    view.setUint8(offset + 45, value.flags);
+    view.setUint16(offset + 46, value.window, false);
+  },
+  decode(view, offset) {
+    return {
+      addresses: be32x8.decode(view, offset),
+      ports: be16x2.decode(view, offset + 32),
+      seq: view.getUint32(offset + 36, false),
+      ack: view.getUint32(offset + 40, false),
+      offset: view.getUint8(offset + 44),
+      flags: view.getUint8(offset + 45),
+      window: view.getUint16(offset + 46, false),
     };
   },
 };
@@ -1956,10 +2041,12 @@ export interface KmWork {
   readonly options: Uint8Array;
   readonly before: KmHeader;
   readonly after: KmHeader;
+  readonly rewrite4: KmRewrite4;
+  readonly rewrite6: KmRewrite6;
 }
 
 export const kmWork: Codec<KmWork> = {
-  size: 388,
+  size: 464,
   encode(value, view, offset) {
     kmPacket.encode(value.p, view, offset);
     kmSegment.encode(value.to, view, offset + 56);
@@ -1972,6 +2059,8 @@ export const kmWork: Codec<KmWork> = {
     bytes128.encode(value.options, view, offset + 196);
     kmHeader.encode(value.before, view, offset + 324);
     kmHeader.encode(value.after, view, offset + 356);
+    kmRewrite4.encode(value.rewrite4, view, offset + 388);
+    kmRewrite6.encode(value.rewrite6, view, offset + 416);
   },
   decode(view, offset) {
     return {
@@ -1986,6 +2075,8 @@ export const kmWork: Codec<KmWork> = {
       options: bytes128.decode(view, offset + 196),
       before: kmHeader.decode(view, offset + 324),
       after: kmHeader.decode(view, offset + 356),
+      rewrite4: kmRewrite4.decode(view, offset + 388),
+      rewrite6: kmRewrite6.decode(view, offset + 416),
     };
   },
 };
