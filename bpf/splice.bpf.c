@@ -6,6 +6,7 @@
  * to_host).
  */
 #include "km_from_client.h"
+#include "km_icmp.h"
 #include "km_to_client.h"
 
 char _license[] SEC("license") = "Dual BSD/GPL";
@@ -52,7 +53,7 @@ static __always_inline struct km_work *km_begin(struct __sk_buff *skb, bool outs
 {
 	struct km_work *w = km_worked();
 
-	if (!w || !km_packet_read(skb, &w->p))
+	if (!w || w->cloning || !km_packet_read(skb, &w->p))
 		return NULL;
 	w->outside = outside;
 	w->device = 0;
@@ -85,7 +86,9 @@ int km_to_pod(struct __sk_buff *skb)
 {
 	struct km_work *w = km_begin(skb, true);
 
-	if (!w || !km_is_wire_port(w->p.to_port))
+	if (!w)
+		return km_send(skb, km_from_router(skb), false, true);
+	if (!km_is_wire_port(w->p.to_port))
 		return TC_ACT_UNSPEC;
 	return km_send(skb, km_from_endpoint(skb, w), false, true);
 }
@@ -105,7 +108,9 @@ int km_to_host(struct __sk_buff *skb)
 {
 	struct km_work *w = km_begin(skb, false);
 
-	if (!w || !km_is_wire_port(w->p.to_port))
+	if (!w)
+		return km_send(skb, km_from_router(skb), false, false);
+	if (!km_is_wire_port(w->p.to_port))
 		return TC_ACT_UNSPEC;
 	return km_send(skb, km_from_endpoint(skb, w), false, false);
 }

@@ -116,6 +116,7 @@ struct km_work {
 	__u32 from_client;
 	__u32 outside;		 /* the client is behind the device */
 	__u32 device;		 /* to hand the packet over to; 0: it takes its way */
+	__u32 cloning;		 /* a copy is being sent: hooks that it meets at once leave it alone */
 	__u8 options[128];	 /* TCP options, followed by zeros */
 	struct km_header before; /* km_make() */
 	struct km_header after;

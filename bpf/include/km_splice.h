@@ -69,14 +69,19 @@ static __always_inline int km_failed(void)
 	return KM_WAY_DROP;
 }
 
-/* Sends what the packet is now towards the network, as a copy, and keeps the packet. */
-static __always_inline void km_clone_to_network(struct __sk_buff *skb, const struct km_work *w)
+/*
+ * Sends what the packet is now towards the network, as a copy, and keeps the packet. At a device of the
+ * client's own namespace the copy meets our hook there before this returns.
+ */
+static __always_inline void km_clone_to_network(struct __sk_buff *skb, struct km_work *w)
 {
 	__u64 flags = w->outside ? BPF_F_INGRESS : 0;
 
 	if (!w->from_client)
 		km_swap_mac(skb);
+	w->cloning = true;
 	bpf_clone_redirect(skb, skb->ifindex, flags);
+	w->cloning = false;
 	if (!w->from_client)
 		km_swap_mac(skb);
 }

@@ -59,7 +59,7 @@ export class Shop implements AsyncDisposable {
   }
 
   /** With a daemon that is ready. */
-  static async create(): Promise<Shop> {
+  static async create({ flags = [] }: { readonly flags?: readonly string[] } = {}): Promise<Shop> {
     const lab = await Lab.create();
     try {
       const client = await lab.pod('client');
@@ -81,7 +81,7 @@ export class Shop implements AsyncDisposable {
       mesh.write('routes.yaml', fourRoutes('fast'));
       const shop = new Shop(lab, mesh, client, servers);
       shop.hide(null);
-      await mesh.start();
+      await mesh.start(flags);
       await mesh.settled();
       return shop;
     } catch (error) {

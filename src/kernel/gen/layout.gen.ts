@@ -3,7 +3,7 @@ import { array, be16, be32, bytes, chars, s32, u32, u64 } from '../codec.ts';
 import type { Codec } from '../codec.ts';
 
 /** Changes whenever an object of another layout could not share this one's maps. */
-export const schema = '722e1b6253fa';
+export const schema = '86ce068b9dac';
 
 // km_phrase is the kernel side's own: a union without a name.
 
@@ -2038,6 +2038,7 @@ export interface KmWork {
   readonly fromClient: number;
   readonly outside: number;
   readonly device: number;
+  readonly cloning: number;
   readonly options: Uint8Array;
   readonly before: KmHeader;
   readonly after: KmHeader;
@@ -2046,7 +2047,7 @@ export interface KmWork {
 }
 
 export const kmWork: Codec<KmWork> = {
-  size: 464,
+  size: 468,
   encode(value, view, offset) {
     kmPacket.encode(value.p, view, offset);
     kmSegment.encode(value.to, view, offset + 56);
@@ -2056,11 +2057,12 @@ export const kmWork: Codec<KmWork> = {
     view.setUint32(offset + 184, value.fromClient, true);
     view.setUint32(offset + 188, value.outside, true);
     view.setUint32(offset + 192, value.device, true);
-    bytes128.encode(value.options, view, offset + 196);
-    kmHeader.encode(value.before, view, offset + 324);
-    kmHeader.encode(value.after, view, offset + 356);
-    kmRewrite4.encode(value.rewrite4, view, offset + 388);
-    kmRewrite6.encode(value.rewrite6, view, offset + 416);
+    view.setUint32(offset + 196, value.cloning, true);
+    bytes128.encode(value.options, view, offset + 200);
+    kmHeader.encode(value.before, view, offset + 328);
+    kmHeader.encode(value.after, view, offset + 360);
+    kmRewrite4.encode(value.rewrite4, view, offset + 392);
+    kmRewrite6.encode(value.rewrite6, view, offset + 420);
   },
   decode(view, offset) {
     return {
@@ -2072,11 +2074,12 @@ export const kmWork: Codec<KmWork> = {
       fromClient: view.getUint32(offset + 184, true),
       outside: view.getUint32(offset + 188, true),
       device: view.getUint32(offset + 192, true),
-      options: bytes128.decode(view, offset + 196),
-      before: kmHeader.decode(view, offset + 324),
-      after: kmHeader.decode(view, offset + 356),
-      rewrite4: kmRewrite4.decode(view, offset + 388),
-      rewrite6: kmRewrite6.decode(view, offset + 416),
+      cloning: view.getUint32(offset + 196, true),
+      options: bytes128.decode(view, offset + 200),
+      before: kmHeader.decode(view, offset + 328),
+      after: kmHeader.decode(view, offset + 360),
+      rewrite4: kmRewrite4.decode(view, offset + 392),
+      rewrite6: kmRewrite6.decode(view, offset + 420),
     };
   },
 };
