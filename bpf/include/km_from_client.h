@@ -4,6 +4,7 @@
 #define KM_FROM_CLIENT_H
 
 #include "km_http_chunks.h"
+#include "km_sockhash.h"
 #include "km_splice.h"
 
 /* SYN-ACK in the service's name. The window is one segment: a kick fills it. No timestamps, no Fast Open
@@ -200,6 +201,7 @@ __noinline int km_echo(struct __sk_buff *skb)
 	}
 	f->base = end;
 	f->current = KM_NO_HALF;
+	km_sock_follow_echo(w, f);
 	km_segment_to_client(&w->to, &w->key, f->echo_ack + (w->p.seq - f->echo_seq), end, flags,
 			     km_shown_window(f, window));
 	return km_translate(skb) ? km_failed() : KM_WAY_CLIENT;

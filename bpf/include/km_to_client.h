@@ -4,6 +4,7 @@
 #define KM_TO_CLIENT_H
 
 #include "km_http_response.h"
+#include "km_sockhash.h"
 #include "km_splice.h"
 
 /* The flow is gone, or the half is closed from our side: the wire entry knows enough to end it in order. */
@@ -259,6 +260,7 @@ static __always_inline int km_from_endpoint(struct __sk_buff *skb, bool outside)
 	half->window = (__u32)w->p.window << (half->scale & 15);
 	if (f->now.open && !f->now.lost)
 		km_read_answer(skb, w, f, half);
+	km_sock_follow(w, f);
 	seq = w->p.seq - half->ack_shift;
 	ack = w->p.ack + half->seq_shift;
 	/* Between requests the window is the gate; a kick that is on its way may not be followed by anything.

@@ -11,7 +11,7 @@ import { openLink } from '../kernel/link.ts';
 import { rawMap } from '../kernel/map.ts';
 import { linksDirectory, mapsDirectory, openPin } from '../kernel/pin.ts';
 import { rootOnly, testCgroup, testPins } from '../kernel/testing.ts';
-import { DataPlane, hookNames, removeDataPlane } from './data-plane.ts';
+import { DataPlane, removeDataPlane } from './data-plane.ts';
 
 const skip = rootOnly();
 
@@ -34,6 +34,7 @@ test('the request program is switched with its sockets in place, and follows a t
       mapSizes: { km_sock: sockets },
       inbound: false,
       deviceAttach: 'auto',
+      helpFionread: true,
       log,
     });
     plane.activate();
@@ -59,7 +60,7 @@ test('the request program is switched with its sockets in place, and follows a t
   await once(client, 'connect');
 
   let plane = start(1000);
-  assert.deepEqual(plane.hooks(), [...hookNames].sort());
+  assert.deepEqual(plane.hooks(), [...plane.hookNames].sort());
   const first = link();
   let table = sockets();
   if (first !== undefined) assert.equal(first.target, table.info.id);
@@ -71,7 +72,7 @@ test('the request program is switched with its sockets in place, and follows a t
   plane = start(1000);
   table = sockets();
   assert.equal(table.isEmpty(), false, 'the socket is still there');
-  assert.deepEqual(plane.hooks(), [...hookNames].sort());
+  assert.deepEqual(plane.hooks(), [...plane.hookNames].sort());
   if (first !== undefined) {
     assert.equal(link()?.id, first.id, 'the same link');
     assert.notEqual(link()?.programId, first.programId, 'another program');
@@ -83,12 +84,12 @@ test('the request program is switched with its sockets in place, and follows a t
   table = sockets();
   assert.equal(table.info.maxEntries, 2000);
   assert.equal(table.isEmpty(), true);
-  assert.deepEqual(plane.hooks(), [...hookNames].sort());
+  assert.deepEqual(plane.hooks(), [...plane.hookNames].sort());
   if (first !== undefined) {
     assert.notEqual(link()?.id, first.id);
     assert.equal(link()?.target, table.info.id);
     openLink(linkPath)?.detach();
-    assert.deepEqual(plane.hooks(), hookNames.filter((name) => name !== 'km_request').sort());
+    assert.deepEqual(plane.hooks(), plane.hookNames.filter((name) => name !== 'km_request').sort());
   }
   table.close();
   plane.close();

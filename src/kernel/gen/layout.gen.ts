@@ -3,7 +3,7 @@ import { array, be16, be32, bytes, chars, s32, u32, u64 } from '../codec.ts';
 import type { Codec } from '../codec.ts';
 
 /** Changes whenever an object of another layout could not share this one's maps. */
-export const schema = 'f594abf98448';
+export const schema = '1782d999da69';
 
 // km_phrase is the kernel side's own: a union without a name.
 
@@ -714,6 +714,8 @@ export interface KmFlow {
   readonly clientWindow: number;
   readonly wireFirst: number;
   readonly wireCount: number;
+  readonly counted: number;
+  readonly left: number;
   readonly isn: number;
   readonly base: number;
   readonly kickSeq: number;
@@ -734,6 +736,8 @@ export interface KmFlow {
   readonly answerSeq: number;
   readonly chunksSeq: number;
   readonly reading: number;
+  readonly held: number;
+  readonly fence: number;
   readonly now: KmExchange;
   readonly next: KmExchange;
   readonly victim: KmHalf;
@@ -741,7 +745,7 @@ export interface KmFlow {
 }
 
 export const kmFlow: Codec<KmFlow> = {
-  size: 1480,
+  size: 1488,
   encode(value, view, offset) {
     view.setUint32(offset, value.flags, true);
     view.setUint8(offset + 4, value.current);
@@ -753,6 +757,8 @@ export const kmFlow: Codec<KmFlow> = {
     view.setUint16(offset + 12, value.clientWindow, false);
     view.setUint16(offset + 14, value.wireFirst, true);
     view.setUint16(offset + 16, value.wireCount, true);
+    view.setUint8(offset + 18, value.counted);
+    view.setUint8(offset + 19, value.left);
     view.setUint32(offset + 20, value.isn, true);
     view.setUint32(offset + 24, value.base, true);
     view.setUint32(offset + 28, value.kickSeq, true);
@@ -773,13 +779,14 @@ export const kmFlow: Codec<KmFlow> = {
     view.setUint32(offset + 144, value.answerSeq, true);
     view.setUint32(offset + 148, value.chunksSeq, true);
     view.setUint32(offset + 152, value.reading, true);
-    kmExchange.encode(value.now, view, offset + 160);
-    kmExchange.encode(value.next, view, offset + 424);
-    kmHalf.encode(value.victim, view, offset + 688);
-    kmHalfx8.encode(value.half, view, offset + 776);
-    view.setUint16(offset + 18, 0);
+    view.setUint32(offset + 156, value.held, true);
+    view.setUint32(offset + 160, value.fence, true);
+    kmExchange.encode(value.now, view, offset + 168);
+    kmExchange.encode(value.next, view, offset + 432);
+    kmHalf.encode(value.victim, view, offset + 696);
+    kmHalfx8.encode(value.half, view, offset + 784);
     view.setUint32(offset + 68, 0);
-    view.setUint32(offset + 156, 0);
+    view.setUint32(offset + 164, 0);
   },
   decode(view, offset) {
     return {
@@ -793,6 +800,8 @@ export const kmFlow: Codec<KmFlow> = {
       clientWindow: view.getUint16(offset + 12, false),
       wireFirst: view.getUint16(offset + 14, true),
       wireCount: view.getUint16(offset + 16, true),
+      counted: view.getUint8(offset + 18),
+      left: view.getUint8(offset + 19),
       isn: view.getUint32(offset + 20, true),
       base: view.getUint32(offset + 24, true),
       kickSeq: view.getUint32(offset + 28, true),
@@ -813,10 +822,12 @@ export const kmFlow: Codec<KmFlow> = {
       answerSeq: view.getUint32(offset + 144, true),
       chunksSeq: view.getUint32(offset + 148, true),
       reading: view.getUint32(offset + 152, true),
-      now: kmExchange.decode(view, offset + 160),
-      next: kmExchange.decode(view, offset + 424),
-      victim: kmHalf.decode(view, offset + 688),
-      half: kmHalfx8.decode(view, offset + 776),
+      held: view.getUint32(offset + 156, true),
+      fence: view.getUint32(offset + 160, true),
+      now: kmExchange.decode(view, offset + 168),
+      next: kmExchange.decode(view, offset + 432),
+      victim: kmHalf.decode(view, offset + 696),
+      half: kmHalfx8.decode(view, offset + 784),
     };
   },
 };
@@ -1981,6 +1992,7 @@ export const mapTypes = {
   km_slot: { type: 'array', key: u32, value: kmSlot, flags: 0 },
   km_slots: { type: 'array', key: u32, value: kmSlots, flags: 0 },
   km_sock: { type: 'sockhash', key: kmFlowKey, value: u32, flags: 0 },
+  km_sock_counted: { type: 'sockhash', key: kmFlowKey, value: u32, flags: 0 },
   km_source: { type: 'hash', key: kmSourceKey, value: kmSource, flags: 1 },
   km_traffic: { type: 'hash', key: kmTrafficKey, value: kmTraffic, flags: 1 },
   km_udp_reply: { type: 'lru_hash', key: kmUdpReplyKey, value: kmUdpReply, flags: 0 },
