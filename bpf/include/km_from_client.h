@@ -339,6 +339,8 @@ static __always_inline int km_from_client(struct __sk_buff *skb, bool outside)
 		return km_shake(skb);
 	if (w->p.flags & KM_TCP_RST)
 		return km_client_reset(skb);
+	if (km_sock_leaves_unread(w, f))
+		return km_sock_abandoned(skb);
 	f->client_window = bpf_htons(w->p.window);
 	flags = f->flags;
 	end = w->p.seq + w->p.payload;

@@ -61,6 +61,55 @@ __noinline int km_sock_leave(void)
 	return 0;
 }
 
+/*
+ * What a counted socket has not read does not stand in TCP's own queue, so close() ends it with FIN and not
+ * with RST, and a server whose window is full would hold its end for a minute. close() takes the socket out
+ * of the sockhash, shutdown() does not.
+ */
+static __always_inline bool km_sock_closed(const struct km_work *w, const struct km_flow *f)
+{
+	void *sk;
+
+	if (!f->counted)
+		return false;
+	sk = bpf_map_lookup_elem(&km_sock, &w->key);
+	if (!sk)
+		return true;
+	bpf_sk_release(sk);
+	return false;
+}
+
+/* The client's FIN in the middle of an answer: it reads no more of it. */
+static __always_inline bool km_sock_leaves_unread(const struct km_work *w, const struct km_flow *f)
+{
+	return w->p.flags & KM_TCP_FIN && f->now.open && !f->now.lost && km_sock_closed(w, f);
+}
+
+/* Bytes, or the question whether there is room for some, behind the client's FIN. */
+static __always_inline bool km_sock_reads_no_more(const struct km_work *w, const struct km_flow *f,
+						  const struct km_half *half)
+{
+	return f->flags & KM_FLOW_CLIENT_FIN && (w->p.payload || km_before(w->p.seq, half->acked)) &&
+	       km_sock_closed(w, f);
+}
+
+/* Ends a connection whose client has left what it did not read. */
+__noinline int km_sock_abandoned(struct __sk_buff *skb)
+{
+	__u32 seq, ack;
+
+	KM_FIND_FLOW(KM_WAY_DROP);
+	seq = w->p.ack;
+	ack = w->p.seq;
+	km_end_halves(skb, KM_END_RESET | KM_END_ALL);
+	f->current = KM_NO_HALF;
+	f->flags |= KM_FLOW_CLOSE;
+	km_flow_done(f, &w->key);
+	if (!w->from_client)
+		return KM_WAY_DROP;
+	return km_to_client(skb, w, seq, ack, KM_TCP_RST | KM_TCP_ACK, 0);
+}
+
 static __always_inline bool km_answer_is_long(const struct km_work *w, const struct km_flow *f)
 {
 	if (w->p.payload > KM_COUNT_ABOVE)

@@ -246,6 +246,8 @@ static __always_inline int km_from_endpoint(struct __sk_buff *skb, bool outside)
 		return km_parked(skb, index);
 	if (w->p.flags & KM_TCP_RST)
 		return km_endpoint_reset(skb);
+	if (km_sock_reads_no_more(w, f, half))
+		return km_sock_abandoned(skb);
 	end = w->p.seq + w->p.payload;
 	if (w->p.flags & KM_TCP_SYN) /* our acknowledgement is still on its way */
 		return km_to_half(skb, w, f, half, half->snd_nxt, half->rcv_nxt, KM_TCP_ACK);
