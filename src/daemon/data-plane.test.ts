@@ -6,6 +6,7 @@ import { connect, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { Log } from '../base/log.ts';
+import { fionreadTells } from '../kernel/fionread.ts';
 import { mapTypes, schema } from '../kernel/gen/layout.gen.ts';
 import { openLink } from '../kernel/link.ts';
 import { rawMap } from '../kernel/map.ts';
@@ -27,14 +28,14 @@ test('the request program is switched with its sockets in place, and follows a t
   using pins = testPins('plane');
   const bpfFsPath = join(pins.path, 'km');
   const log = new Log({ format: 'text', level: 'error', write: () => undefined }).logger('kernel');
-  const start = (sockets: number): DataPlane => {
+  const start = (sockets: number, helpFionread = true): DataPlane => {
     const plane = new DataPlane({
       bpfFsPath,
       cgroup2Path: cgroup.path,
       mapSizes: { km_sock: sockets },
       inbound: false,
       deviceAttach: 'auto',
-      helpFionread: true,
+      helpFionread,
       log,
     });
     plane.activate();
@@ -61,6 +62,7 @@ test('the request program is switched with its sockets in place, and follows a t
 
   let plane = start(1000);
   assert.deepEqual(plane.hooks(), [...plane.hookNames].sort());
+  assert.equal(plane.hooks().includes('km_received'), fionreadTells() === false);
   const first = link();
   let table = sockets();
   if (first !== undefined) assert.equal(first.target, table.info.id);
@@ -92,6 +94,9 @@ test('the request program is switched with its sockets in place, and follows a t
     assert.deepEqual(plane.hooks(), plane.hookNames.filter((name) => name !== 'km_request').sort());
   }
   table.close();
+  plane.close();
+  plane = start(2000, false);
+  assert.equal(plane.hooks().includes('km_received'), false);
   plane.close();
   assert.ok(removeDataPlane(bpfFsPath).includes('hook km_connect4'));
   assert.equal(existsSync(bpfFsPath), false);
