@@ -450,6 +450,20 @@ static __always_inline void km_listens(struct km_flow *f, const struct km_listen
 	f->tables = tables;
 }
 
+/*
+ * Bytes are about to be held back, and would be lost if the socket left the sockhash now (km_sock_leave).
+ * False when it may: the answer to an upgrade has come meanwhile, so what the client sends is not HTTP.
+ */
+static __always_inline bool km_hold(struct km_flow *f)
+{
+	f->held = 1;
+	__sync_fetch_and_add(&f->fence, 1);
+	if (!(f->flags & KM_FLOW_OPAQUE))
+		return true;
+	f->held = 0;
+	return false;
+}
+
 /* The beginning of a request. */
 static __always_inline int km_begin(struct sk_msg_md *m, __u32 slot, struct km_flow *f,
 				    const struct km_flow_key *key, __u32 seq, __u32 seen, __u32 acked)
@@ -472,7 +486,8 @@ static __always_inline int km_begin(struct sk_msg_md *m, __u32 slot, struct km_f
 		return SK_DROP;
 	verdict = km_http_head(slot, length, f->requests == 0);
 	if (verdict == KM_HTTP_INCOMPLETE && size < KM_ROUTE_MAX_HEAD) {
-		bpf_msg_cork_bytes(m, size + 1);
+		if (km_hold(f))
+			bpf_msg_cork_bytes(m, size + 1);
 		return SK_PASS;
 	}
 	km_addr_copy(where.addr, key->server);
@@ -540,6 +555,7 @@ int km_request(struct sk_msg_md *m)
 	/* What an earlier run asked for stays until it is taken back. */
 	bpf_msg_apply_bytes(m, 0);
 	bpf_msg_cork_bytes(m, 0);
+	f->held = 0;
 	if (f->flags & (KM_FLOW_OPAQUE | KM_FLOW_CLOSE))
 		return SK_PASS;
 	if (f->requests) {
@@ -563,4 +579,11 @@ int km_request(struct sk_msg_md *m)
 	verdict = km_begin(m, slot, f, &key, seq, seen, acked);
 	km_slot_give(slot);
 	return verdict;
+}
+
+/* Lets what comes to a socket of km_sock_counted pass; that it is there is what counts (km_sockhash.h). */
+SEC("sk_skb/stream_verdict")
+int km_received(struct __sk_buff *skb)
+{
+	return SK_PASS;
 }

@@ -15,7 +15,15 @@ const skip = rootOnly();
 
 function planeAt(cgroup2Path: string, bpfFsPath: string): DataPlane {
   const log = new Log({ format: 'text', level: 'error', write: () => undefined }).logger('kernel');
-  return new DataPlane({ bpfFsPath, cgroup2Path, mapSizes: {}, inbound: false, deviceAttach: 'auto', log });
+  return new DataPlane({
+    bpfFsPath,
+    cgroup2Path,
+    mapSizes: {},
+    inbound: false,
+    deviceAttach: 'auto',
+    helpFionread: true,
+    log,
+  });
 }
 
 const output = { write: () => undefined, keepsUp: () => true };

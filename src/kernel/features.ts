@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import type { CheckResult } from '../api/types.ts';
 import { findCgroup2 } from './cgroup.ts';
+import { fionreadTells } from './fionread.ts';
 import type { Libbpf } from './libbpf.ts';
 import { mapTypeNumber } from './maptype.ts';
 import { netnsCookieBySocketOption } from './netns.ts';
@@ -82,6 +83,11 @@ function probes(libbpf: Libbpf): Probe[] {
       hasHelper(programType.sockOps, attachType.sockOps, helper.getNetnsCookie),
     ),
     like('tcx links', 'programs at devices are attached by clsact', tcx),
+    like(
+      'FIONREAD of sockets in a sockhash',
+      'HTTP clients that ask it are helped; those that read by splice() or MSG_WAITALL need --help-fionread false',
+      () => (fionreadTells() === false ? 'it tells of nothing that is there' : null),
+    ),
     like('batched map operations', 'tables are written one entry a call', batch),
   ];
 }

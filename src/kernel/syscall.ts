@@ -62,6 +62,15 @@ const connectCall: (fd: number, address: bigint, length: number) => number = lib
 const bindCall: (fd: number, address: bigint, length: number) => number = libc.func(
   'int bind(int fd, uintptr_t address, uint length)',
 );
+const getsocknameCall: (fd: number, address: bigint, length: bigint) => number = libc.func(
+  'int getsockname(int fd, uintptr_t address, uintptr_t length)',
+);
+const ioctlCall: (fd: number, request: number, argument: bigint) => number = libc.func(
+  'int ioctl(int fd, ulong request, uintptr_t argument)',
+);
+const pollCall: (fds: bigint, count: number, timeoutMs: number) => number = libc.func(
+  'int poll(uintptr_t fds, ulong count, int timeout)',
+);
 const setsockoptCall: (fd: number, level: number, name: number, value: bigint, length: number) => number = libc.func(
   'int setsockopt(int fd, int level, int name, uintptr_t value, uint length)',
 );
@@ -247,4 +256,41 @@ export function connectDatagram(): void {
   address.view.setUint32(4, 0x7f000001);
   connectCall(fd, address.address, 16);
   close(fd);
+}
+
+/** A TCP connection of loopback whose both ends are one socket, or the negative errno. */
+export function connectToItself(): number {
+  const [afInet, sockStreamCloexec] = [2, 1 | 0o2000000];
+  const fd = socket(afInet, sockStreamCloexec, 0);
+  if (fd < 0) return fd;
+  const address = allocate(16);
+  address.view.setUint16(0, afInet, true);
+  address.view.setUint32(4, 0x7f000001);
+  const length = allocate(4);
+  length.view.setUint32(0, 16, true);
+  const done =
+    bindCall(fd, address.address, 16) === 0 &&
+    getsocknameCall(fd, address.address, length.address) === 0 &&
+    connectCall(fd, address.address, 16) === 0;
+  const error = -koffi.errno();
+  if (done) return fd;
+  close(fd);
+  return error;
+}
+
+/** Waits until there is something to read. */
+export function waitReadable(fd: number, timeoutMs: number): boolean {
+  const pollIn = 1;
+  const one = allocate(8);
+  one.view.setInt32(0, fd, true);
+  one.view.setInt16(4, pollIn, true);
+  return pollCall(one.address, 1, timeoutMs) === 1;
+}
+
+/** FIONREAD, or the negative errno. */
+export function bytesToRead(fd: number): number {
+  const fionread = 0x541b;
+  const count = allocate(4);
+  const result = negative(ioctlCall(fd, fionread, count.address));
+  return result < 0 ? result : count.view.getInt32(0, true);
 }

@@ -67,6 +67,11 @@ export function startBad(host: Host, options: BadOptions): Promise<LabProcess> {
   return start(host, pythonProgram('servers/bad_server.py'), options, [options.mode, String(options.number ?? 0)]);
 }
 
+/** A server that leaves HTTP: upgrades, tunnels, and whatever else begins. */
+export function startTunnel(host: Host, options: ServerOptions): Promise<LabProcess> {
+  return start(host, pythonProgram('servers/tunnel_server.py'), options);
+}
+
 async function start(
   host: Host,
   program: readonly string[],

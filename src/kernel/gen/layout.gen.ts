@@ -3,7 +3,7 @@ import { array, be16, be32, bytes, chars, s32, u32, u64 } from '../codec.ts';
 import type { Codec } from '../codec.ts';
 
 /** Changes whenever an object of another layout could not share this one's maps. */
-export const schema = '86ce068b9dac';
+export const schema = '5de8fc7333e7';
 
 // km_phrase is the kernel side's own: a union without a name.
 
@@ -744,6 +744,8 @@ export interface KmFlow {
   readonly clientWindow: number;
   readonly wireFirst: number;
   readonly wireCount: number;
+  readonly counted: number;
+  readonly left: number;
   readonly isn: number;
   readonly base: number;
   readonly kickSeq: number;
@@ -768,6 +770,8 @@ export interface KmFlow {
   readonly shortCut: number;
   readonly tables: number;
   readonly listening: KmFoundListener;
+  readonly held: number;
+  readonly fence: number;
   readonly now: KmExchange;
   readonly next: KmExchange;
   readonly nowText: KmExchangeText;
@@ -777,7 +781,7 @@ export interface KmFlow {
 }
 
 export const kmFlow: Codec<KmFlow> = {
-  size: 1576,
+  size: 1592,
   encode(value, view, offset) {
     view.setUint32(offset, value.flags, true);
     view.setUint8(offset + 4, value.current);
@@ -789,6 +793,8 @@ export const kmFlow: Codec<KmFlow> = {
     view.setUint16(offset + 12, value.clientWindow, false);
     view.setUint16(offset + 14, value.wireFirst, true);
     view.setUint16(offset + 16, value.wireCount, true);
+    view.setUint8(offset + 18, value.counted);
+    view.setUint8(offset + 19, value.left);
     view.setUint32(offset + 20, value.isn, true);
     view.setUint32(offset + 24, value.base, true);
     view.setUint32(offset + 28, value.kickSeq, true);
@@ -813,14 +819,17 @@ export const kmFlow: Codec<KmFlow> = {
     view.setUint32(offset + 160, value.shortCut, true);
     view.setUint32(offset + 164, value.tables, true);
     kmFoundListener.encode(value.listening, view, offset + 168);
-    kmExchange.encode(value.now, view, offset + 184);
-    kmExchange.encode(value.next, view, offset + 248);
-    kmExchangeText.encode(value.nowText, view, offset + 312);
-    kmExchangeText.encode(value.nextText, view, offset + 512);
-    kmHalf.encode(value.victim, view, offset + 712);
-    kmHalfx8.encode(value.half, view, offset + 808);
-    view.setUint16(offset + 18, 0);
+    view.setUint32(offset + 184, value.held, true);
+    view.setUint32(offset + 188, value.fence, true);
+    kmExchange.encode(value.now, view, offset + 200);
+    kmExchange.encode(value.next, view, offset + 264);
+    kmExchangeText.encode(value.nowText, view, offset + 328);
+    kmExchangeText.encode(value.nextText, view, offset + 528);
+    kmHalf.encode(value.victim, view, offset + 728);
+    kmHalfx8.encode(value.half, view, offset + 824);
     view.setUint32(offset + 68, 0);
+    view.setUint32(offset + 192, 0);
+    view.setUint32(offset + 196, 0);
   },
   decode(view, offset) {
     return {
@@ -834,6 +843,8 @@ export const kmFlow: Codec<KmFlow> = {
       clientWindow: view.getUint16(offset + 12, false),
       wireFirst: view.getUint16(offset + 14, true),
       wireCount: view.getUint16(offset + 16, true),
+      counted: view.getUint8(offset + 18),
+      left: view.getUint8(offset + 19),
       isn: view.getUint32(offset + 20, true),
       base: view.getUint32(offset + 24, true),
       kickSeq: view.getUint32(offset + 28, true),
@@ -858,12 +869,14 @@ export const kmFlow: Codec<KmFlow> = {
       shortCut: view.getUint32(offset + 160, true),
       tables: view.getUint32(offset + 164, true),
       listening: kmFoundListener.decode(view, offset + 168),
-      now: kmExchange.decode(view, offset + 184),
-      next: kmExchange.decode(view, offset + 248),
-      nowText: kmExchangeText.decode(view, offset + 312),
-      nextText: kmExchangeText.decode(view, offset + 512),
-      victim: kmHalf.decode(view, offset + 712),
-      half: kmHalfx8.decode(view, offset + 808),
+      held: view.getUint32(offset + 184, true),
+      fence: view.getUint32(offset + 188, true),
+      now: kmExchange.decode(view, offset + 200),
+      next: kmExchange.decode(view, offset + 264),
+      nowText: kmExchangeText.decode(view, offset + 328),
+      nextText: kmExchangeText.decode(view, offset + 528),
+      victim: kmHalf.decode(view, offset + 728),
+      half: kmHalfx8.decode(view, offset + 824),
     };
   },
 };
@@ -2119,6 +2132,7 @@ export const mapTypes = {
   km_slot: { type: 'array', key: u32, value: kmSlot, flags: 0 },
   km_slots: { type: 'percpu_array', key: u32, value: kmSlots, flags: 0 },
   km_sock: { type: 'sockhash', key: kmFlowKey, value: u32, flags: 0 },
+  km_sock_counted: { type: 'sockhash', key: kmFlowKey, value: u32, flags: 0 },
   km_source: { type: 'hash', key: kmSourceKey, value: kmSource, flags: 1 },
   km_traffic: { type: 'hash', key: kmTrafficKey, value: kmTraffic, flags: 1 },
   km_udp_reply: { type: 'lru_hash', key: kmUdpReplyKey, value: kmUdpReply, flags: 0 },
