@@ -205,7 +205,8 @@ function compileCluster(service: Service, port: ServicePort, family: Family, par
     });
   }
   const all = [...endpoints.values()];
-  const slots = slotsOf(all, part.policy.balance);
+  const inUse = all.filter(({ weight }) => weight > 0);
+  const slots = slotsOf(inUse, part.policy.balance);
   return {
     id,
     policy: possible(part.policy),

@@ -7,6 +7,7 @@ import { RouteCompiler } from '../compile/service.ts';
 import { Enroller } from '../enrol/enroller.ts';
 import { NamespacePrograms } from '../enrol/namespace-programs.ts';
 import { LinkListener } from '../kernel/link-events.ts';
+import { parseLocality } from '../model/localities.ts';
 import { MeshBuilder } from '../model/mesh.ts';
 import type { Problem } from '../model/types.ts';
 import { Metrics } from '../probe/metrics.ts';
@@ -115,6 +116,7 @@ async function run(
   const builder = new MeshBuilder({
     resolveNetns: (path) => namespaces.resolve(path),
     locate: (origin, path) => source.locate(origin, path),
+    place: { locality: parseLocality(settings.locality), node: settings.nodeName },
   });
   let starting: readonly string[] = ['the kernel programs are not attached yet'];
   const metrics = new Metrics({

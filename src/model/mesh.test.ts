@@ -201,10 +201,10 @@ test('addresses from a network namespace, asked again on demand', () => {
 test('ServiceEntry: hosts, wildcard listeners, weights, ports by name', () => {
   const builder = new MeshBuilder();
   const endpoints = [
-    { address: '10.0.0.1', ports: { tcp: 15432 }, weight: 8, labels: {} },
-    { address: '10.0.0.2', ports: {}, weight: 1, labels: {} },
-    { address: '10.0.0.3', ports: {}, weight: 0, labels: {} },
-    { address: 'fd00::4', ports: {}, weight: 1, labels: {} },
+    { address: '10.0.0.1', ports: { tcp: 15432 }, weight: 8, labels: {}, locality: '' },
+    { address: '10.0.0.2', ports: {}, weight: 1, labels: {}, locality: '' },
+    { address: '10.0.0.3', ports: {}, weight: 0, labels: {}, locality: '' },
+    { address: 'fd00::4', ports: {}, weight: 1, labels: {}, locality: '' },
   ];
   upsert(builder, entry('db', { endpoints, hosts: ['db.example', 'db2.example'] }), vm('vm', '10.0.0.2'));
   const db = builder.mesh.services.get('shop/db.example');
@@ -224,7 +224,11 @@ test('ServiceEntry: hosts, wildcard listeners, weights, ports by name', () => {
 test('ServiceEntry by workloadSelector takes WorkloadEntries and pods', () => {
   const builder = new MeshBuilder();
   upsert(builder, entry('db', { selector: { app: 'db' } }), vm('vm', '10.0.0.1', { weight: 3, ports: { tcp: 7 } }));
-  upsert(builder, pod('p', ['10.0.0.2'], { labels: { app: 'db', extra: 'x' } }), vm('no', '10.0.0.3', { labels: {} }));
+  upsert(
+    builder,
+    pod('p', ['10.0.0.2'], { labels: { app: 'db', extra: 'x' } }),
+    vm('no', '10.0.0.3', { labels: {}, locality: '' }),
+  );
   assert.deepEqual(builder.mesh.services.get('shop/db.example')?.ports[0]?.endpoints, [
     { address: '10.0.0.2', port: 5432, weight: 1, workload: uid('p') },
     { address: '10.0.0.1', port: 7, weight: 3, workload: 'Kubernetes//WorkloadEntry/shop/vm' },
@@ -354,7 +358,7 @@ test('any order of changes ends in the mesh that a fresh builder makes of what i
         return entry(`x${n}`, {
           addresses: [`240.0.0.${n}`],
           selector: pick(2) === 0 ? { app: 'db' } : null,
-          endpoints: [{ address: `10.0.0.${pick(4)}`, ports: {}, weight: 1, labels: {} }],
+          endpoints: [{ address: `10.0.0.${pick(4)}`, ports: {}, weight: 1, labels: {}, locality: '' }],
         });
       },
       () => {

@@ -8,6 +8,7 @@
  */
 import type { FieldPath } from './fieldpath.ts';
 import { Hostnames, Uses } from './hostnames.ts';
+import { nowhere, type Place } from './localities.ts';
 import { Members } from './members.ts';
 import { type Issue, ModelProblems } from './modelproblems.ts';
 import { type KubeObject, type ObjectChanges, type ObjectKey, objectKeyText } from './objects.ts';
@@ -24,6 +25,8 @@ import type { ResolveNetns } from './workloads.ts';
 
 export interface MeshBuilderOptions {
   readonly resolveNetns?: ResolveNetns;
+  /** Where the mesh's clients are; without it nobody knows. */
+  readonly place?: Place;
   /** 1-based line of a field of an object; without it, problems name the object's first line. */
   readonly locate?: (origin: Origin, path: FieldPath) => number;
 }
@@ -67,6 +70,7 @@ export class MeshBuilder {
       rules: this.#rules,
       routes: this.#routes,
       services: this.#services,
+      place: options.place ?? nowhere,
     });
     this.mesh = { workloads: this.#members.workloads, services: this.#services };
   }

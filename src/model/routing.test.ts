@@ -112,7 +112,7 @@ test('subsets follow labels, also of pods that a slice names', () => {
     origin: { source: 'test', file: 'a.yaml', line: 1 },
     service: 'web',
     ports: [{ name: 'http', port: 8080, protocol: 'TCP' }],
-    endpoints: [{ address: '10.0.0.1', state: 'ready', pod: 'a' }],
+    endpoints: [{ address: '10.0.0.1', state: 'ready', pod: 'a', zone: '' }],
   });
   assert.deepEqual(sizes(), [0, 1]);
   upsert(builder, labelled('1'));

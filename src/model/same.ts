@@ -15,6 +15,7 @@ function sameEndpoints(a: readonly Endpoint[], b: readonly Endpoint[]): boolean 
         one.address === other?.address &&
         one.port === other.port &&
         one.weight === other.weight &&
+        one.locality === other.locality &&
         one.workload === other.workload
       );
     })

@@ -9,16 +9,17 @@ import {
   type Wanted,
 } from './endpoints.ts';
 import { serviceHost } from './hostnames.ts';
+import { type LocalityPolicy, type Place, spread } from './localities.ts';
 import type { Members } from './members.ts';
-import type { PodObject, ServiceEntryObject, ServiceObject } from './objects.ts';
-import { policyOf } from './policies.ts';
+import type { PodObject, RuleSubset, ServiceEntryObject, ServiceObject } from './objects.ts';
+import { localityPolicyOf, policyOf } from './policies.ts';
 import { appProtocolOf, modeOf } from './protocols.ts';
 import { keepRouting, type RouteSources, resolve, routesOf, routingOf } from './routing.ts';
 import type { Rules } from './rules.ts';
 import { selects } from './selectors.ts';
 import type { Slices } from './slices.ts';
 import { joinShares, type Share, tcpRuleFor } from './tcp-routes.ts';
-import type { Service, ServicePort, Subset } from './types.ts';
+import type { Endpoint, Service, ServicePort, Subset } from './types.ts';
 
 /** An object that gives services: its id is `KIND/NAMESPACE/NAME`. */
 export type ServiceSource = ServiceObject | ServiceEntryObject;
@@ -39,6 +40,7 @@ export interface ServiceMakerOptions {
   readonly rules: Rules;
   readonly routes: RouteSources;
   readonly services: ReadonlyMap<string, Service>;
+  readonly place: Place;
 }
 
 /** What of an object is served. */
@@ -121,24 +123,33 @@ export class ServiceMaker {
     const port = source.ports[i] ?? { name: '', port: 0, protocol: 'TCP', appProtocol: '' };
     const appProtocol = appProtocolOf(port.appProtocol, port.name);
     const place = { port: port.port, mode: modeOf(port.protocol, appProtocol, port.port) };
+    const located = source.kind === 'Service' ? source.locality : null;
+    const spreadOf = (part: PortEndpoints, subset: RuleSubset | null): Pick<Subset, 'endpoints' | 'unready'> => {
+      const policy = localityPolicyOf(rule, port.port, subset, located);
+      return { endpoints: policy === null ? part.endpoints : this.#spread(part, policy), unready: part.unready };
+    };
     const rule = this.#options.rules.of(key);
     const context = { rule, balancePer: source.balancePer };
     const subsets = (rule?.subsets ?? []).map((subset): Subset => {
       const wanted: Wanted = (labels) => selects(subset.labels, labels);
-      const { endpoints, unready } = this.#endpoints(id, source, i, wanted);
-      return { name: subset.name, endpoints, unready, policy: policyOf(context, place, subset) };
+      const part = spreadOf(this.#endpoints(id, source, i, wanted), subset);
+      return { name: subset.name, ...part, policy: policyOf(context, place, subset) };
     });
     return {
       name: port.name,
       port: port.port,
       protocol: port.protocol,
       ...(appProtocol === '' ? {} : { appProtocol }),
-      endpoints: found.endpoints,
-      unready: found.unready,
+      ...spreadOf(found, null),
       policy: policyOf(context, place),
       mode: place.mode,
       subsets,
     };
+  }
+
+  #spread({ endpoints, away }: PortEndpoints, policy: LocalityPolicy): readonly Endpoint[] {
+    const { place, members } = this.#options;
+    return spread(endpoints, away, policy, place, (uid) => members.lookup.workload(uid)?.node ?? '');
   }
 
   #routing(hosts: readonly Host[], port: ServicePort, source: ServiceSource, uses: Set<string>) {
@@ -202,4 +213,4 @@ interface Host {
 
 type Found = PortEndpoints & { readonly unnamed: boolean };
 
-const nothing: Found = { endpoints: [], unready: 0, unnamed: false };
+const nothing: Found = { endpoints: [], unready: 0, away: [], unnamed: false };

@@ -4,6 +4,7 @@ import { type Fields, fieldTable, shown } from '../fields.ts';
 import { dnsNameProblem, labelValueProblem } from '../names.ts';
 import { completeHost, networkingVersions, warnExportTo } from './istio.ts';
 import { type KindReader, readBalancePer, readLabels, rootTable } from './kind.ts';
+import { readLocalitySetting } from './locality.ts';
 
 const specTable = fieldTable({
   read: 'host trafficPolicy subsets exportTo',
@@ -11,12 +12,12 @@ const specTable = fieldTable({
   closed: true,
 });
 const subsetTable = fieldTable({ read: 'name labels trafficPolicy', closed: true });
+const noEjection = 'endpoints are not ejected; what the objects say of their health counts';
 const refusedPolicy = {
-  outlierDetection: 'not supported: endpoints are not ejected; what the objects say of their health counts',
   tls: 'not supported: the mesh does not encrypt',
 };
 const policyTable = fieldTable({
-  read: 'loadBalancer connectionPool portLevelSettings',
+  read: 'loadBalancer connectionPool portLevelSettings outlierDetection',
   refused: {
     ...refusedPolicy,
     tunnel: 'not supported: connections are not tunnelled',
@@ -26,7 +27,7 @@ const policyTable = fieldTable({
   closed: true,
 });
 const portPolicyTable = fieldTable({
-  read: 'port loadBalancer connectionPool',
+  read: 'port loadBalancer connectionPool outlierDetection',
   refused: refusedPolicy,
   closed: true,
 });
@@ -71,16 +72,6 @@ const cookieTable = fieldTable({
   closed: true,
 });
 const maglevTable = fieldTable({ read: 'tableSize', closed: true });
-const localityTable = fieldTable({
-  read: 'enabled',
-  refused: {
-    distribute: 'not supported: endpoints are alike wherever they are',
-    failover: 'not supported: endpoints are alike wherever they are',
-    failoverPriority: 'not supported: endpoints are alike wherever they are',
-  },
-  closed: true,
-});
-
 export const destinationRuleReader: KindReader = {
   kind: 'DestinationRule',
   apiVersions: networkingVersions,
@@ -146,8 +137,15 @@ function readFields(policy: Fields): PolicyFields {
   if (timeout !== null && (timeout < 1 || timeout > 3_600_000)) {
     pool?.error('KM1009', ['connectTimeout'], 'must be from 1ms to 1h');
   }
+  const locality = balancer === null ? 'service' : readLocalitySetting(balancer);
+  if (policy.has('outlierDetection')) {
+    // Istio asks for it beside fail-over, which here goes by what the objects say anyway.
+    if (locality !== null && locality !== 'service')
+      policy.warn('KM1014', ['outlierDetection'], `has no effect: ${noEjection}`);
+    else policy.error('KM1011', ['outlierDetection'], `not supported: ${noEjection}`);
+  }
   return {
-    ...(balancer === null ? {} : { balance: readBalance(balancer) }),
+    ...(balancer === null ? {} : { balance: readBalance(balancer), locality }),
     ...(timeout === null ? {} : { connectTimeoutMs: Math.round(timeout) }),
   };
 }
@@ -161,10 +159,6 @@ const simple: Readonly<Record<string, 'random' | 'round-robin' | 'least-request'
 };
 
 function readBalance(balancer: Fields): NonNullable<PolicyFields['balance']> {
-  const locality = balancer.map('localityLbSetting', localityTable);
-  if (locality !== null && locality.boolean('enabled') !== false) {
-    locality.error('KM1011', ['enabled'], 'only false is supported: endpoints are alike wherever they are');
-  }
   const name = balancer.oneOf('simple', [...Object.keys(simple), 'PASSTHROUGH']);
   if (name === 'PASSTHROUGH') {
     balancer.error('KM1011', ['simple'], 'PASSTHROUGH is not supported: a service always has its endpoints');
