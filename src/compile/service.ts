@@ -147,7 +147,7 @@ export function compileService(service: Service, compiler: RouteCompiler = new R
         const refusal = policyRefusal(part.policy, clusterName(service, port, part.name));
         if (refusal !== null) refusals.push(refusal);
       }
-      if (addresses.length === 0) continue;
+      if (addresses.length === 0 || port.listener !== undefined) continue;
       const mode = port.protocol === 'TCP' ? port.mode : 'tcp';
       const routing = mode === 'tcp' ? undefined : port.routing;
       const table = routing === undefined ? null : compiler.compile(`${service.key}:${port.port}`, routing, family);

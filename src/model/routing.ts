@@ -63,22 +63,20 @@ export function routesOf(sources: RouteSources, target: RoutingTarget): HttpRout
 export interface HostRoutes {
   readonly hostname: string;
   readonly key: string;
+  readonly origin: ObjectBase['origin'];
   readonly routes: readonly HttpRoute[] | null;
 }
 
 /**
  * The table of a listener. A service is known by its address, so that its routes take any Host; where hosts of a
- * ServiceEntry share the address, the first has what names none of the others.
+ * ServiceEntry share the address, the first has what names none of the others. `byHost`: the listener is on every address,
+ * so that only a host says who is meant.
  */
-export function routingOf(
-  hosts: readonly HostRoutes[],
-  port: number,
-  origin: ObjectBase['origin'],
-): HttpRouting | undefined {
-  if (hosts.every(({ routes }) => routes === null)) return undefined;
-  const virtualHosts = hosts.map(({ hostname, key, routes }, i) => {
+export function routingOf(hosts: readonly HostRoutes[], port: number, byHost: boolean): HttpRouting | undefined {
+  if (!byHost && hosts.every(({ routes }) => routes === null)) return undefined;
+  const virtualHosts = hosts.map(({ hostname, key, origin, routes }, i) => {
     const name = `${hostname}:${port}`;
-    const domains = [i === 0 ? '*' : hostname];
+    const domains = [i === 0 && !byHost ? '*' : hostname];
     return { name, domains, routes: routes ?? [plainRoute({ service: key, port, subset: '' }, origin)] };
   });
   return { virtualHosts };

@@ -19,12 +19,12 @@ import type { Rules } from './rules.ts';
 import { selects } from './selectors.ts';
 import type { Slices } from './slices.ts';
 import { joinShares, type Share, tcpRuleFor } from './tcp-routes.ts';
-import type { Endpoint, Service, ServicePort, Subset } from './types.ts';
+import type { Endpoint, Origin, Service, ServicePort, Subset } from './types.ts';
 
 /** An object that gives services: its id is `KIND/NAMESPACE/NAME`. */
 export type ServiceSource = ServiceObject | ServiceEntryObject;
 
-const everyAddress = ['0.0.0.0', '::'] as const;
+export const everyAddress = ['0.0.0.0', '::'] as const;
 
 export function hostsOf(source: ServiceSource): readonly string[] {
   return source.kind === 'Service' ? [serviceHost(source.name, source.namespace)] : source.hosts;
@@ -48,6 +48,16 @@ export interface Served {
   readonly hosts: readonly string[];
   /** Whether the port of this index has its listener. */
   readonly port: (index: number) => boolean;
+  /** Hosts of a listener that several objects share, this one's among them; null: it is the object's own. */
+  readonly shared: (index: number) => readonly SharedHost[] | null;
+}
+
+/** A host of a shared listener. */
+export interface SharedHost {
+  readonly hostname: string;
+  readonly key: string;
+  readonly portName: string;
+  readonly origin: Origin;
 }
 
 export interface Made {
@@ -77,11 +87,16 @@ export class ServiceMaker {
       if (!served.port(i)) continue;
       const found = this.#endpoints(id, source, i, null);
       if (found.unnamed) unnamed.push(i);
+      const shared = served.shared(i);
+      const listener = shared?.[0]?.key;
       for (const [h, { hostname, key }] of hosts.entries()) {
-        const one = this.#port(id, source, i, key, found);
+        const made = this.#port(id, source, i, key, found);
+        const one = listener === undefined || listener === key ? made : { ...made, listener };
         plain[h]?.push(one);
         // The first has the listener.
-        const routing = h === 0 && one.mode !== 'tcp' ? this.#routing(hosts, one, source, uses) : undefined;
+        const first = shared === null ? h === 0 : listener === key;
+        const table = shared ?? hosts.map((host) => ({ ...host, portName: made.name, origin: source.origin }));
+        const routing = first && one.mode !== 'tcp' ? this.#routing(table, one, shared !== null, uses) : undefined;
         const routed = routing === undefined ? this.#tcpRouted(one, hostname, uses) : { ...one, routing };
         ports[h]?.push(routed);
       }
@@ -152,9 +167,12 @@ export class ServiceMaker {
     return spread(endpoints, away, policy, place, (uid) => members.lookup.workload(uid)?.node ?? '');
   }
 
-  #routing(hosts: readonly Host[], port: ServicePort, source: ServiceSource, uses: Set<string>) {
-    const routes = hosts.map((host) => ({ ...host, routes: routesOf(this.#options.routes, { ...host, port, uses }) }));
-    const made = routingOf(routes, port.port, source.origin);
+  #routing(hosts: readonly SharedHost[], port: ServicePort, byHost: boolean, uses: Set<string>) {
+    const routes = hosts.map((host) => {
+      const target = { ...host, port: { name: host.portName, port: port.port }, uses };
+      return { ...host, routes: routesOf(this.#options.routes, target) };
+    });
+    const made = routingOf(routes, port.port, byHost);
     const old = this.#options.services.get(hosts[0]?.key ?? '');
     return keepRouting(old?.ports.find((one) => one.port === port.port && one.protocol === 'TCP')?.routing, made);
   }
@@ -204,11 +222,6 @@ export class ServiceMaker {
         : fromWorkloads(members.selected(id), port, allowed, members.lookup, wanted);
     return { ...found, unnamed: false };
   }
-}
-
-interface Host {
-  readonly hostname: string;
-  readonly key: string;
 }
 
 type Found = PortEndpoints & { readonly unnamed: boolean };

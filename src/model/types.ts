@@ -73,6 +73,8 @@ export interface ServicePort {
   readonly subsets: readonly Subset[];
   /** Absent: every request goes to the endpoints above. */
   readonly routing?: HttpRouting;
+  /** Key of the service at whose listener the port's requests arrive and are routed by host; absent: at its own. */
+  readonly listener?: string;
 }
 
 /** Endpoints of a port with certain labels, and how they share requests. */

@@ -118,6 +118,7 @@ export function listenerItems(mesh: Mesh, stats: (cluster: bigint) => KmClusterS
   const items: ListenerItem[] = [];
   for (const s of [...mesh.services.values()].sort(byName)) {
     for (const p of s.ports) {
+      if (p.listener !== undefined) continue;
       for (const address of s.addresses) {
         const family = addressFamily(address);
         items.push({
