@@ -209,17 +209,13 @@ class Joiner {
   /** The Gateway API's rule: the share of what is not there, or not allowed, is answered with 500. */
   #forwardOrFail({ destinations, ...action }: ForwardRule, { namespace }: ObjectBase): HttpAction {
     const clusters: WeightedCluster[] = [];
-    let total = 0;
     let lost = 0;
     for (const one of destinations) {
-      total += one.weight;
       const { cluster, missing } = this.#resolve(one, namespace);
       if (missing === null && this.#allowed(one.host, namespace)) clusters.push(this.#weighted(one, cluster));
       else lost += one.weight;
     }
-    if (clusters.length === 0 || (lost > 0 && lost === total)) return reply(500);
-    if (lost === 0) return { ...action, clusters };
-    return { ...action, clusters, abort: { status: 500, share: Math.round((lost / total) * 1_000_000) } };
+    return { ...action, clusters, ...(lost === 0 ? {} : { lost }) };
   }
 
   #weighted({ weight, headers }: Destination, cluster: ClusterRef): WeightedCluster {
