@@ -6,7 +6,7 @@
  */
 import { addressFamily, hostPort } from '../base/address.ts';
 import { type ErrorCode, KmError } from '../base/errors.ts';
-import type { ClusterPolicy, ClusterRef, HttpRouting } from '../model/http.ts';
+import { type ClusterPolicy, type ClusterRef, type HttpRouting, hashNameMax } from '../model/http.ts';
 import {
   clusterName,
   type Origin,
@@ -169,9 +169,7 @@ function withoutTwins(refusals: readonly Refusal[]): Refusal[] {
   return [...new Map(refusals.map((one) => [`${one.code} ${one.reason}`, one])).values()];
 }
 
-/** The kernel keeps so many bytes of the name of what it hashes (KM_HASH_NAME_MAX). */
-const hashNameMax = 64;
-
+/** Sources refuse most of these with their line; others may not. */
 function policyRefusal({ hash }: ClusterPolicy, cluster: string): Refusal | null {
   if (hash === undefined || hash.kind === 'source') return null;
   const bytes = Buffer.byteLength(hash.name, 'utf8');

@@ -109,6 +109,9 @@ export interface HttpRouting {
   readonly virtualHosts: readonly HttpVirtualHost[];
 }
 
+/** The kernel keeps so many bytes of the name of the header or cookie that it hashes (KM_HASH_NAME_MAX). */
+export const hashNameMax = 64;
+
 /** How the endpoints of a cluster share its requests. */
 export interface ClusterPolicy {
   readonly balance: 'random' | 'round-robin' | 'least-request' | 'maglev';

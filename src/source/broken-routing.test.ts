@@ -19,6 +19,11 @@ const expected: Readonly<Record<string, readonly string[]>> = {
     'KM1010 DestinationRule shop/good consistent-hash.yaml:24 spec.trafficPolicy.portLevelSettings[1].loadBalancer.consistentHash: needs one of httpHeaderName, httpCookie and useSourceIp',
     'KM1011 DestinationRule shop/good consistent-hash.yaml:25 spec.trafficPolicy.portLevelSettings[1].loadBalancer.consistentHash.httpQueryParameterName: not supported: hash a header, a cookie or the source address',
   ],
+  'hash-name': [
+    'KM1011 DestinationRule shop/good hash-name.yaml:11 spec.trafficPolicy.loadBalancer.consistentHash.httpHeaderName: too long: at most 64 bytes, not 66',
+    'KM1009 DestinationRule shop/good hash-name.yaml:17 spec.subsets[0].trafficPolicy.loadBalancer.consistentHash.httpCookie.name: must be letters, digits and !#$%&\'*+-.^_`|~: "a=b"',
+    'KM1011 DestinationRule shop/good hash-name.yaml:22 spec.subsets[1].trafficPolicy.loadBalancer.consistentHash.httpCookie.name: too long: at most 64 bytes, not 65',
+  ],
   'destination-rule': [
     'KM1009 DestinationRule shop/good destination-rule.yaml:7 metadata.annotations["kmesh.net/balance-per"]: must be connection or request, not "packet"',
     'KM1011 DestinationRule shop/good destination-rule.yaml:10 spec.workloadSelector: not supported: a rule holds for every client',

@@ -1,7 +1,9 @@
 /** networking.istio.io DestinationRule: how the endpoints of a host share requests, and which of them are a subset. */
+import { hashNameMax } from '../../model/http.ts';
 import type { PolicyFields, RuleSubset, TrafficPolicy } from '../../model/objects.ts';
 import { type Fields, fieldTable, shown } from '../fields.ts';
 import { dnsNameProblem, labelValueProblem } from '../names.ts';
+import { checkHeaderName } from './http.ts';
 import { completeHost, networkingVersions, warnExportTo } from './istio.ts';
 import { type KindReader, readBalancePer, readLabels, rootTable } from './kind.ts';
 import { readLocalitySetting } from './locality.ts';
@@ -179,6 +181,20 @@ function readHash(hash: Fields): { readonly kind: 'source' } | { readonly kind: 
   const given = Number(header !== '') + Number(cookie !== null) + Number(source);
   if (given === 0) hash.error('KM1010', [], 'needs one of httpHeaderName, httpCookie and useSourceIp');
   if (given > 1) hash.error('KM1009', [], 'takes only one of httpHeaderName, httpCookie and useSourceIp');
-  if (cookie !== null) return { kind: 'cookie', name: cookie.required('name') };
-  return header === '' ? { kind: 'source' } : { kind: 'header', name: header.toLowerCase() };
+  if (cookie !== null) {
+    const name = cookie.required('name');
+    checkHashName(cookie, 'name', name);
+    return { kind: 'cookie', name };
+  }
+  if (header === '') return { kind: 'source' };
+  checkHashName(hash, 'httpHeaderName', header);
+  return { kind: 'header', name: header.toLowerCase() };
+}
+
+/** Names of headers and cookies have one syntax (RFC 6265 4.1.1). */
+function checkHashName(fields: Fields, at: string, name: string): void {
+  if (name === '') return;
+  checkHeaderName(fields, [at], name);
+  const bytes = Buffer.byteLength(name);
+  if (bytes > hashNameMax) fields.error('KM1011', [at], `too long: at most ${hashNameMax} bytes, not ${bytes}`);
 }
