@@ -56,6 +56,7 @@ struct km_segment {
 	__u16 mss;
 	__u8 scale; /* 0xff: none */
 	__u8 sack;
+	__u8 back; /* to an endpoint in the client's own pod */
 };
 
 /* MSS, window scale and SACK-permitted of a SYN. */
@@ -90,7 +91,9 @@ struct km_work {
 	struct km_flow_key key; /* of the flow */
 	struct km_flow_key wire;
 	__u32 from_client;
-	__u32 outside;		 /* the client is behind the device */
+	__u32 outside; /* the client is behind the device */
+	__u32 cloning; /* a copy is on its way out (km_clone_to_half) */
+	__u32 pad;
 	__u8 options[128];	 /* TCP options, followed by zeros */
 	struct km_header before; /* km_make() */
 	struct km_header after;

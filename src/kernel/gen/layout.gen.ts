@@ -3,7 +3,7 @@ import { array, be16, be32, bytes, chars, s32, u32, u64 } from '../codec.ts';
 import type { Codec } from '../codec.ts';
 
 /** Changes whenever an object of another layout could not share this one's maps. */
-export const schema = 'f594abf98448';
+export const schema = 'd067f762cd7a';
 
 // km_phrase is the kernel side's own: a union without a name.
 
@@ -78,6 +78,13 @@ export const kmFlowFlags = {
   ECHOING: 32768,
 } as const;
 export type KmFlowFlags = (typeof kmFlowFlags)[keyof typeof kmFlowFlags];
+
+export const kmHalfFlags = {
+  FIN_SEEN: 1,
+  FIN_SENT: 2,
+  BACK: 4,
+} as const;
+export type KmHalfFlags = (typeof kmHalfFlags)[keyof typeof kmHalfFlags];
 
 export const kmHalfState = {
   FREE: 0,
@@ -1621,10 +1628,11 @@ export interface KmSegment {
   readonly mss: number;
   readonly scale: number;
   readonly sack: number;
+  readonly back: number;
 }
 
 export const kmSegment: Codec<KmSegment> = {
-  size: 52,
+  size: 56,
   encode(value, view, offset) {
     be32x4.encode(value.from, view, offset);
     be32x4.encode(value.to, view, offset + 16);
@@ -1638,6 +1646,9 @@ export const kmSegment: Codec<KmSegment> = {
     view.setUint16(offset + 48, value.mss, true);
     view.setUint8(offset + 50, value.scale);
     view.setUint8(offset + 51, value.sack);
+    view.setUint8(offset + 52, value.back);
+    view.setUint8(offset + 53, 0);
+    view.setUint16(offset + 54, 0);
   },
   decode(view, offset) {
     return {
@@ -1653,6 +1664,7 @@ export const kmSegment: Codec<KmSegment> = {
       mss: view.getUint16(offset + 48, true),
       scale: view.getUint8(offset + 50),
       sack: view.getUint8(offset + 51),
+      back: view.getUint8(offset + 52),
     };
   },
 };
@@ -1912,37 +1924,41 @@ export interface KmWork {
   readonly wire: KmFlowKey;
   readonly fromClient: number;
   readonly outside: number;
+  readonly cloning: number;
   readonly options: Uint8Array;
   readonly before: KmHeader;
   readonly after: KmHeader;
 }
 
 export const kmWork: Codec<KmWork> = {
-  size: 384,
+  size: 396,
   encode(value, view, offset) {
     kmPacket.encode(value.p, view, offset);
     kmSegment.encode(value.to, view, offset + 56);
-    kmSyn.encode(value.syn, view, offset + 108);
-    kmFlowKey.encode(value.key, view, offset + 112);
-    kmFlowKey.encode(value.wire, view, offset + 148);
-    view.setUint32(offset + 184, value.fromClient, true);
-    view.setUint32(offset + 188, value.outside, true);
-    bytes128.encode(value.options, view, offset + 192);
-    kmHeader.encode(value.before, view, offset + 320);
-    kmHeader.encode(value.after, view, offset + 352);
+    kmSyn.encode(value.syn, view, offset + 112);
+    kmFlowKey.encode(value.key, view, offset + 116);
+    kmFlowKey.encode(value.wire, view, offset + 152);
+    view.setUint32(offset + 188, value.fromClient, true);
+    view.setUint32(offset + 192, value.outside, true);
+    view.setUint32(offset + 196, value.cloning, true);
+    bytes128.encode(value.options, view, offset + 204);
+    kmHeader.encode(value.before, view, offset + 332);
+    kmHeader.encode(value.after, view, offset + 364);
+    view.setUint32(offset + 200, 0);
   },
   decode(view, offset) {
     return {
       p: kmPacket.decode(view, offset),
       to: kmSegment.decode(view, offset + 56),
-      syn: kmSyn.decode(view, offset + 108),
-      key: kmFlowKey.decode(view, offset + 112),
-      wire: kmFlowKey.decode(view, offset + 148),
-      fromClient: view.getUint32(offset + 184, true),
-      outside: view.getUint32(offset + 188, true),
-      options: bytes128.decode(view, offset + 192),
-      before: kmHeader.decode(view, offset + 320),
-      after: kmHeader.decode(view, offset + 352),
+      syn: kmSyn.decode(view, offset + 112),
+      key: kmFlowKey.decode(view, offset + 116),
+      wire: kmFlowKey.decode(view, offset + 152),
+      fromClient: view.getUint32(offset + 188, true),
+      outside: view.getUint32(offset + 192, true),
+      cloning: view.getUint32(offset + 196, true),
+      options: bytes128.decode(view, offset + 204),
+      before: kmHeader.decode(view, offset + 332),
+      after: kmHeader.decode(view, offset + 364),
     };
   },
 };
@@ -1953,6 +1969,7 @@ const kmRouteHeaderFieldx128 = array(kmRouteHeaderField, 128);
 /** Every map by name. The value of a per-CPU map is one CPU's. */
 export const mapTypes = {
   km_affinity: { type: 'lru_hash', key: kmAffinityKey, value: kmAffinity, flags: 0 },
+  km_backs: { type: 'array', key: u32, value: u32, flags: 0 },
   km_cluster: { type: 'hash', key: u64, value: kmCluster, flags: 1 },
   km_cluster_stats: { type: 'hash', key: u64, value: kmClusterStats, flags: 1 },
   km_config: { type: 'array', key: u32, value: kmConfig, flags: 0 },
