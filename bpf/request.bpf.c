@@ -97,6 +97,7 @@ __noinline int km_describe(__u32 slot)
 	e->route = d->route;
 	e->virtual_host = d->virtual_host;
 	e->has_route = d->has_route;
+	e->generation = *(__u64 *)scratch->generation;
 	e->flags = scratch->head.flags;
 	e->reason = KM_REASON_NONE;
 	e->status = 0;
@@ -222,6 +223,8 @@ __noinline int km_choose_half(__u32 slot)
 	cluster_id = d->cluster;
 	cluster = bpf_map_lookup_elem(&km_cluster, &cluster_id);
 	if (!cluster) {
+		/* The service that was asked for has a name. */
+		f->next.cluster = d->listening.cluster;
 		km_decide_status(d, 503, KM_REASON_NO_CLUSTER);
 		return KM_NO_HALF;
 	}
@@ -463,6 +466,9 @@ static __always_inline int km_begin(struct sk_msg_md *m, __u32 slot, struct km_f
 	km_addr_copy(where.addr, key->server);
 	where.port = key->server_port;
 	km_find_listener(&where, &d->listening);
+	/* What no route decides is told as the service's own. */
+	d->cluster = d->listening.cluster;
+	d->has_route = 0;
 	switch (verdict) {
 	case KM_HTTP_COMPLETE:
 		km_tell_source(slot, f->source);

@@ -99,6 +99,7 @@ struct km_exchange {
 	__u64 cluster;
 	__u64 endpoint;
 	__u64 destination; /* workload */
+	__u64 generation;  /* of the route table */
 	__u32 request_bytes;
 	__u32 rcv_start; /* the half's number at which the answer starts */
 	__u32 route;

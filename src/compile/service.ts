@@ -15,7 +15,7 @@ import {
   type ServicePort,
   type Subset,
 } from '../model/types.ts';
-import { type CompiledRoutes, compileHttp, RouteError } from './http.ts';
+import { type CompiledRoutes, compileHttp, type HostLabel, RouteError } from './http.ts';
 import { idOf } from './ids.ts';
 import { type Slot, slotsOf } from './slots.ts';
 
@@ -105,18 +105,41 @@ export function workloadId(uid: string | undefined): bigint {
   return uid === undefined ? 0n : idOf(`workload ${uid}`);
 }
 
+/** So many tables are remembered by name. */
+const keptTables = 64;
+
 /** Compiles route tables, and keeps what a routing became as long as the routing lives. */
 export class RouteCompiler {
   readonly #known = new WeakMap<HttpRouting, Map<string, CompiledTable>>();
+  /** Names of the last tables that were made, by generation: a request is told a while after it was routed. */
+  readonly #recent = new Map<bigint, readonly HostLabel[]>();
 
   /** `owner` begins messages; a table is of one owner and address family. */
   compile(owner: string, routing: HttpRouting, family: Family): CompiledTable {
     const name = `${owner} IPv${family}`;
     const tables = this.#known.get(routing) ?? new Map<string, CompiledTable>();
     this.#known.set(routing, tables);
-    const table = tables.get(name) ?? compileTable(name, owner, routing, family);
+    const known = tables.get(name);
+    if (known !== undefined) return known;
+    const table = compileTable(name, owner, routing, family);
     tables.set(name, table);
+    this.#remember(table);
     return table;
+  }
+
+  /** Names of the virtual hosts and routes of a table that was made lately, whether it is in force or not. */
+  labels(generation: bigint): readonly HostLabel[] | undefined {
+    return this.#recent.get(generation);
+  }
+
+  #remember({ routes }: CompiledTable): void {
+    if (routes === null) return;
+    this.#recent.delete(routes.generation);
+    this.#recent.set(routes.generation, routes.virtualHosts);
+    for (const old of this.#recent.keys()) {
+      if (this.#recent.size <= keptTables) break;
+      this.#recent.delete(old);
+    }
   }
 }
 

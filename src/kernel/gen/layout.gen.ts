@@ -3,7 +3,7 @@ import { array, be16, be32, bytes, chars, s32, u32, u64 } from '../codec.ts';
 import type { Codec } from '../codec.ts';
 
 /** Changes whenever an object of another layout could not share this one's maps. */
-export const schema = 'd067f762cd7a';
+export const schema = 'b1ca0c27ee9c';
 
 // km_phrase is the kernel side's own: a union without a name.
 
@@ -637,6 +637,7 @@ export interface KmExchange {
   readonly cluster: bigint;
   readonly endpoint: bigint;
   readonly destination: bigint;
+  readonly generation: bigint;
   readonly requestBytes: number;
   readonly rcvStart: number;
   readonly route: number;
@@ -657,31 +658,32 @@ export interface KmExchange {
 }
 
 export const kmExchange: Codec<KmExchange> = {
-  size: 264,
+  size: 272,
   encode(value, view, offset) {
     view.setBigUint64(offset, value.startNs, true);
     view.setBigUint64(offset + 8, value.cluster, true);
     view.setBigUint64(offset + 16, value.endpoint, true);
     view.setBigUint64(offset + 24, value.destination, true);
-    view.setUint32(offset + 32, value.requestBytes, true);
-    view.setUint32(offset + 36, value.rcvStart, true);
-    view.setUint32(offset + 40, value.route, true);
-    view.setUint32(offset + 44, value.virtualHost, true);
-    view.setUint16(offset + 48, value.status, true);
-    view.setUint8(offset + 50, value.reason);
-    view.setUint8(offset + 51, value.open);
-    view.setUint8(offset + 52, value.hasRoute);
-    view.setUint8(offset + 53, value.flags);
-    view.setUint8(offset + 54, value.hostLength);
-    view.setUint8(offset + 55, value.pathLength);
-    view.setUint8(offset + 56, value.pathCut);
-    view.setUint8(offset + 57, value.pipelined);
-    view.setUint8(offset + 58, value.lost);
-    chars8.encode(value.method, view, offset + 64);
-    chars64.encode(value.host, view, offset + 72);
-    chars128.encode(value.path, view, offset + 136);
-    view.setUint8(offset + 59, 0);
-    view.setUint32(offset + 60, 0);
+    view.setBigUint64(offset + 32, value.generation, true);
+    view.setUint32(offset + 40, value.requestBytes, true);
+    view.setUint32(offset + 44, value.rcvStart, true);
+    view.setUint32(offset + 48, value.route, true);
+    view.setUint32(offset + 52, value.virtualHost, true);
+    view.setUint16(offset + 56, value.status, true);
+    view.setUint8(offset + 58, value.reason);
+    view.setUint8(offset + 59, value.open);
+    view.setUint8(offset + 60, value.hasRoute);
+    view.setUint8(offset + 61, value.flags);
+    view.setUint8(offset + 62, value.hostLength);
+    view.setUint8(offset + 63, value.pathLength);
+    view.setUint8(offset + 64, value.pathCut);
+    view.setUint8(offset + 65, value.pipelined);
+    view.setUint8(offset + 66, value.lost);
+    chars8.encode(value.method, view, offset + 72);
+    chars64.encode(value.host, view, offset + 80);
+    chars128.encode(value.path, view, offset + 144);
+    view.setUint8(offset + 67, 0);
+    view.setUint32(offset + 68, 0);
   },
   decode(view, offset) {
     return {
@@ -689,23 +691,24 @@ export const kmExchange: Codec<KmExchange> = {
       cluster: view.getBigUint64(offset + 8, true),
       endpoint: view.getBigUint64(offset + 16, true),
       destination: view.getBigUint64(offset + 24, true),
-      requestBytes: view.getUint32(offset + 32, true),
-      rcvStart: view.getUint32(offset + 36, true),
-      route: view.getUint32(offset + 40, true),
-      virtualHost: view.getUint32(offset + 44, true),
-      status: view.getUint16(offset + 48, true),
-      reason: view.getUint8(offset + 50),
-      open: view.getUint8(offset + 51),
-      hasRoute: view.getUint8(offset + 52),
-      flags: view.getUint8(offset + 53),
-      hostLength: view.getUint8(offset + 54),
-      pathLength: view.getUint8(offset + 55),
-      pathCut: view.getUint8(offset + 56),
-      pipelined: view.getUint8(offset + 57),
-      lost: view.getUint8(offset + 58),
-      method: chars8.decode(view, offset + 64),
-      host: chars64.decode(view, offset + 72),
-      path: chars128.decode(view, offset + 136),
+      generation: view.getBigUint64(offset + 32, true),
+      requestBytes: view.getUint32(offset + 40, true),
+      rcvStart: view.getUint32(offset + 44, true),
+      route: view.getUint32(offset + 48, true),
+      virtualHost: view.getUint32(offset + 52, true),
+      status: view.getUint16(offset + 56, true),
+      reason: view.getUint8(offset + 58),
+      open: view.getUint8(offset + 59),
+      hasRoute: view.getUint8(offset + 60),
+      flags: view.getUint8(offset + 61),
+      hostLength: view.getUint8(offset + 62),
+      pathLength: view.getUint8(offset + 63),
+      pathCut: view.getUint8(offset + 64),
+      pipelined: view.getUint8(offset + 65),
+      lost: view.getUint8(offset + 66),
+      method: chars8.decode(view, offset + 72),
+      host: chars64.decode(view, offset + 80),
+      path: chars128.decode(view, offset + 144),
     };
   },
 };
@@ -748,7 +751,7 @@ export interface KmFlow {
 }
 
 export const kmFlow: Codec<KmFlow> = {
-  size: 1480,
+  size: 1496,
   encode(value, view, offset) {
     view.setUint32(offset, value.flags, true);
     view.setUint8(offset + 4, value.current);
@@ -781,9 +784,9 @@ export const kmFlow: Codec<KmFlow> = {
     view.setUint32(offset + 148, value.chunksSeq, true);
     view.setUint32(offset + 152, value.reading, true);
     kmExchange.encode(value.now, view, offset + 160);
-    kmExchange.encode(value.next, view, offset + 424);
-    kmHalf.encode(value.victim, view, offset + 688);
-    kmHalfx8.encode(value.half, view, offset + 776);
+    kmExchange.encode(value.next, view, offset + 432);
+    kmHalf.encode(value.victim, view, offset + 704);
+    kmHalfx8.encode(value.half, view, offset + 792);
     view.setUint16(offset + 18, 0);
     view.setUint32(offset + 68, 0);
     view.setUint32(offset + 156, 0);
@@ -821,9 +824,9 @@ export const kmFlow: Codec<KmFlow> = {
       chunksSeq: view.getUint32(offset + 148, true),
       reading: view.getUint32(offset + 152, true),
       now: kmExchange.decode(view, offset + 160),
-      next: kmExchange.decode(view, offset + 424),
-      victim: kmHalf.decode(view, offset + 688),
-      half: kmHalfx8.decode(view, offset + 776),
+      next: kmExchange.decode(view, offset + 432),
+      victim: kmHalf.decode(view, offset + 704),
+      half: kmHalfx8.decode(view, offset + 792),
     };
   },
 };
@@ -1233,6 +1236,7 @@ export interface KmRequestEvent {
   readonly endpoint: bigint;
   readonly requestBytes: bigint;
   readonly responseBytes: bigint;
+  readonly generation: bigint;
   readonly clientAddr: readonly number[];
   readonly askedAddr: readonly number[];
   readonly realAddr: readonly number[];
@@ -1253,7 +1257,7 @@ export interface KmRequestEvent {
 }
 
 export const kmRequestEvent: Codec<KmRequestEvent> = {
-  size: 336,
+  size: 344,
   encode(value, view, offset) {
     view.setBigUint64(offset, value.timeNs, true);
     view.setBigUint64(offset + 8, value.durationNs, true);
@@ -1263,25 +1267,26 @@ export const kmRequestEvent: Codec<KmRequestEvent> = {
     view.setBigUint64(offset + 40, value.endpoint, true);
     view.setBigUint64(offset + 48, value.requestBytes, true);
     view.setBigUint64(offset + 56, value.responseBytes, true);
-    be32x4.encode(value.clientAddr, view, offset + 64);
-    be32x4.encode(value.askedAddr, view, offset + 80);
-    be32x4.encode(value.realAddr, view, offset + 96);
-    view.setUint16(offset + 112, value.clientPort, false);
-    view.setUint16(offset + 114, value.askedPort, false);
-    view.setUint16(offset + 116, value.realPort, false);
-    view.setUint16(offset + 118, value.status, true);
-    view.setUint32(offset + 120, value.route, true);
-    view.setUint32(offset + 124, value.virtualHost, true);
-    view.setUint8(offset + 128, value.reason);
-    view.setUint8(offset + 129, value.hasRoute);
-    view.setUint8(offset + 130, value.hostLength);
-    view.setUint8(offset + 131, value.pathLength);
-    view.setUint8(offset + 132, value.pathCut);
-    chars8.encode(value.method, view, offset + 136);
-    chars64.encode(value.host, view, offset + 144);
-    chars128.encode(value.path, view, offset + 208);
-    view.setUint8(offset + 133, 0);
-    view.setUint16(offset + 134, 0);
+    view.setBigUint64(offset + 64, value.generation, true);
+    be32x4.encode(value.clientAddr, view, offset + 72);
+    be32x4.encode(value.askedAddr, view, offset + 88);
+    be32x4.encode(value.realAddr, view, offset + 104);
+    view.setUint16(offset + 120, value.clientPort, false);
+    view.setUint16(offset + 122, value.askedPort, false);
+    view.setUint16(offset + 124, value.realPort, false);
+    view.setUint16(offset + 126, value.status, true);
+    view.setUint32(offset + 128, value.route, true);
+    view.setUint32(offset + 132, value.virtualHost, true);
+    view.setUint8(offset + 136, value.reason);
+    view.setUint8(offset + 137, value.hasRoute);
+    view.setUint8(offset + 138, value.hostLength);
+    view.setUint8(offset + 139, value.pathLength);
+    view.setUint8(offset + 140, value.pathCut);
+    chars8.encode(value.method, view, offset + 144);
+    chars64.encode(value.host, view, offset + 152);
+    chars128.encode(value.path, view, offset + 216);
+    view.setUint8(offset + 141, 0);
+    view.setUint16(offset + 142, 0);
   },
   decode(view, offset) {
     return {
@@ -1293,23 +1298,24 @@ export const kmRequestEvent: Codec<KmRequestEvent> = {
       endpoint: view.getBigUint64(offset + 40, true),
       requestBytes: view.getBigUint64(offset + 48, true),
       responseBytes: view.getBigUint64(offset + 56, true),
-      clientAddr: be32x4.decode(view, offset + 64),
-      askedAddr: be32x4.decode(view, offset + 80),
-      realAddr: be32x4.decode(view, offset + 96),
-      clientPort: view.getUint16(offset + 112, false),
-      askedPort: view.getUint16(offset + 114, false),
-      realPort: view.getUint16(offset + 116, false),
-      status: view.getUint16(offset + 118, true),
-      route: view.getUint32(offset + 120, true),
-      virtualHost: view.getUint32(offset + 124, true),
-      reason: view.getUint8(offset + 128),
-      hasRoute: view.getUint8(offset + 129),
-      hostLength: view.getUint8(offset + 130),
-      pathLength: view.getUint8(offset + 131),
-      pathCut: view.getUint8(offset + 132),
-      method: chars8.decode(view, offset + 136),
-      host: chars64.decode(view, offset + 144),
-      path: chars128.decode(view, offset + 208),
+      generation: view.getBigUint64(offset + 64, true),
+      clientAddr: be32x4.decode(view, offset + 72),
+      askedAddr: be32x4.decode(view, offset + 88),
+      realAddr: be32x4.decode(view, offset + 104),
+      clientPort: view.getUint16(offset + 120, false),
+      askedPort: view.getUint16(offset + 122, false),
+      realPort: view.getUint16(offset + 124, false),
+      status: view.getUint16(offset + 126, true),
+      route: view.getUint32(offset + 128, true),
+      virtualHost: view.getUint32(offset + 132, true),
+      reason: view.getUint8(offset + 136),
+      hasRoute: view.getUint8(offset + 137),
+      hostLength: view.getUint8(offset + 138),
+      pathLength: view.getUint8(offset + 139),
+      pathCut: view.getUint8(offset + 140),
+      method: chars8.decode(view, offset + 144),
+      host: chars64.decode(view, offset + 152),
+      path: chars128.decode(view, offset + 216),
     };
   },
 };
