@@ -11,7 +11,7 @@ import {
   wholeNumbers,
 } from './localities.ts';
 import { MeshBuilder } from './mesh.ts';
-import { pod, service, slice, upsert } from './testing.ts';
+import { pod, rule, service, slice, upsert } from './testing.ts';
 import type { Endpoint } from './types.ts';
 
 const at = (locality: string, node = ''): Place => ({ locality: parseLocality(locality), node });
@@ -120,6 +120,20 @@ test('patterns and proportions', () => {
     ['*', 'us', 'us/*', 'us/a', 'us/a/*', 'us/a/x'],
   );
   assert.deepEqual(wholeNumbers([0.5, 0.25, 0.25]), [2, 1, 1]);
+});
+
+test('a rule that goes by places is told when the node has none', () => {
+  const local = (locality: 'service' | typeof failover) => {
+    const made = rule('r', 'web.shop.svc.cluster.local', 'random');
+    return { ...made, policy: { ...made.policy, locality } };
+  };
+  const problems = (place: Place, policy: 'service' | typeof failover) => {
+    const builder = new MeshBuilder({ place });
+    upsert(builder, service('web', ['10.96.0.1']), local(policy));
+    return builder.problems().map(({ code, severity, field }) => `${code} ${severity} ${field}`);
+  };
+  assert.deepEqual(problems(at(''), failover), ['KM2011 warning spec']);
+  assert.deepEqual([problems(at('us'), failover), problems(at(''), 'service')], [[], []]);
 });
 
 test('readiness of pods moves the load, and back', () => {

@@ -44,6 +44,7 @@ export class MeshBuilder {
   readonly #routes: RouteSources;
   readonly #uses = new Uses();
   readonly #maker: ServiceMaker;
+  readonly #placed: boolean;
   #dirty = new Set<string>();
 
   /** The mesh as it is after the last change. */
@@ -64,13 +65,15 @@ export class MeshBuilder {
       grants: new ReferenceGrants(),
       hostnames: new Hostnames(this.#services),
     };
+    const place = options.place ?? nowhere;
+    this.#placed = place.locality.region !== '' || place.locality.zone !== '';
     this.#maker = new ServiceMaker({
       members: this.#members,
       slices: this.#slices,
       rules: this.#rules,
       routes: this.#routes,
       services: this.#services,
-      place: options.place ?? nowhere,
+      place,
     });
     this.mesh = { workloads: this.#members.workloads, services: this.#services };
   }
@@ -90,7 +93,7 @@ export class MeshBuilder {
 
   /** What is wrong between objects, with the lines as they are now. */
   problems(): Problem[] {
-    const hosts = { services: this.#services, rules: this.#rules };
+    const hosts = { services: this.#services, rules: this.#rules, placed: this.#placed };
     const orphans = this.#slices.orphans((id) => this.#sources.has(id));
     return this.#problems.list(hosts, orphans, routeIssues(this.#routes, this.#services));
   }

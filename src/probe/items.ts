@@ -94,6 +94,7 @@ export function endpointItems(
           port: e.port,
           protocol: p.protocol,
           weight: e.weight,
+          locality: e.locality ?? null,
           workload: e.workload === undefined ? null : (mesh.workloads.get(e.workload)?.name ?? e.workload),
           connectionsOpened: Number((counted?.udpConnected ?? 0n) + (counted?.closed ?? 0n)) + (more?.active ?? 0),
           connectionsActive: more?.active ?? 0,
