@@ -14,5 +14,6 @@ enum km_reason km_layout_reason;
 enum km_counter km_layout_counter;
 enum km_conn_flags km_layout_conn_flags;
 enum km_flow_flags km_layout_flow_flags;
+enum km_half_flags km_layout_half_flags;
 enum km_half_state km_layout_half_state;
 enum km_wire_state km_layout_wire_state;

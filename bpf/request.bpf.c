@@ -122,6 +122,7 @@ static __always_inline void km_describe(struct km_flow *f, const struct km_route
 	e->route = d->route;
 	e->virtual_host = d->virtual_host;
 	e->has_route = d->has_route;
+	e->generation = *(__u64 *)scratch->generation;
 	e->flags = scratch->head.flags;
 	e->reason = KM_REASON_NONE;
 	e->status = 0;
@@ -237,6 +238,8 @@ static __noinline int km_choose_half(__u32 slot, struct km_flow *f, const struct
 	cluster_id = d->cluster;
 	cluster = bpf_map_lookup_elem(&km_cluster, &cluster_id);
 	if (!cluster) {
+		/* The service that was asked for has a name. */
+		f->next.cluster = d->listening.cluster;
 		km_decide_status(d, 503, KM_REASON_NO_CLUSTER);
 		return KM_NO_HALF;
 	}
@@ -494,6 +497,9 @@ static __always_inline int km_begin(struct sk_msg_md *m, __u32 slot, struct km_f
 	where.port = key->server_port;
 	km_listens(f, &where);
 	d->listening = f->listening;
+	/* What no route decides is told as the service's own. */
+	d->cluster = d->listening.cluster;
+	d->has_route = 0;
 	switch (verdict) {
 	case KM_HTTP_COMPLETE:
 		scratch->workload = f->source;

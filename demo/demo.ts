@@ -6,6 +6,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Mesh } from './mesh.ts';
+import { showRoutes } from './routing.ts';
 import { addresses, closeShop, openShop, type Shop, shopState } from './shop.ts';
 import { command, commandLine, heading, output, print, say } from './show.ts';
 import {
@@ -40,6 +41,7 @@ async function run(): Promise<void> {
   await showFrontend(shop);
   await showSpread(shop, mesh);
   await showLatency(shop);
+  await showRoutes(shop, mesh);
   await showTelemetry(shop, mesh);
   await showChange(shop, mesh);
   await showRestart(shop, mesh);

@@ -38,7 +38,7 @@ struct km_action {
 
 /* One of the clusters of a forward; a random number below `upto` and not below the one before takes it. */
 struct km_split {
-	__u64 cluster;
+	__u64 cluster; /* 0: the route leads nowhere, answered with 500 */
 	__u32 upto;
 	__u32 edits; /* struct km_edits of the route and of this cluster together; 0: none */
 };

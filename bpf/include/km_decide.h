@@ -95,6 +95,11 @@ __noinline int km_decide_action(__u32 slot, __u32 handle)
 	}
 	d->cluster = km_route_unit(&blob, (__u64)splits + (i & (KM_ACTION_MAX_SPLITS - 1)) * 2);
 	d->edits = fourth >> 32;
+	/* As Envoy's cluster_not_found_response_code for routes of the Gateway API. */
+	if (!d->cluster) {
+		d->cluster = d->listening.cluster;
+		return km_decide_status(d, 500, KM_REASON_NO_CLUSTER);
+	}
 	return 0;
 }
 

@@ -143,6 +143,7 @@ static __noinline int km_exchange_count(struct km_flow *f, const struct km_flow_
 		event->endpoint = e->endpoint;
 		event->request_bytes = e->request_bytes;
 		event->response_bytes = response_bytes;
+		event->generation = e->generation;
 		km_addr_copy(event->client_addr, key->client);
 		km_addr_copy(event->asked_addr, key->server);
 		event->client_port = key->client_port;

@@ -49,6 +49,7 @@ enum km_half_state {
 enum km_half_flags {
 	KM_HALF_FIN_SEEN = 1, /* the endpoint has closed its side */
 	KM_HALF_FIN_SENT = 2, /* the client has */
+	KM_HALF_BACK = 4,     /* the endpoint is in the client's own pod (km_is_back) */
 };
 
 struct km_half {
@@ -99,6 +100,7 @@ struct km_exchange {
 	__u64 cluster;
 	__u64 endpoint;
 	__u64 destination; /* workload */
+	__u64 generation;  /* of the route table */
 	__u32 request_bytes;
 	__u32 rcv_start; /* the half's number at which the answer starts */
 	__u32 route;

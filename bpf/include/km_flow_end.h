@@ -6,10 +6,20 @@
 #include "km_addr.h"
 #include "km_flow.h"
 
+/*
+ * Who an endpoint sees: the client. One in the client's own pod sees the service: a pod drops packets that
+ * come from outside with its own address, and would answer such a one by itself (kube-proxy masquerades for
+ * that).
+ */
+static __always_inline const __be32 *km_wire_client(const struct km_flow_key *key, const struct km_half *half)
+{
+	return half->flags & KM_HALF_BACK ? key->server : key->client;
+}
+
 static __always_inline void km_wire_key(struct km_flow_key *wire, const struct km_flow_key *key,
 					const struct km_half *half)
 {
-	km_addr_copy(wire->client, key->client);
+	km_addr_copy(wire->client, km_wire_client(key, half));
 	km_addr_copy(wire->server, half->addr);
 	wire->client_port = half->wire_port;
 	wire->server_port = half->port;

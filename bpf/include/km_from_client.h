@@ -125,8 +125,8 @@ __noinline int km_kicked(struct __sk_buff *skb)
 		struct km_half *victim = &f->victim;
 
 		if (km_to_half(skb, w, f, victim, victim->snd_nxt, victim->rcv_nxt,
-			       KM_TCP_FIN | KM_TCP_ACK) == KM_WAY_NETWORK)
-			km_clone_to_network(skb, w);
+			       KM_TCP_FIN | KM_TCP_ACK) != KM_WAY_DROP)
+			km_clone_to_half(skb);
 		km_wire_closing(&w->key, victim, KM_WIRE_CLOSING);
 		victim->state = KM_HALF_FREE;
 	}
@@ -315,6 +315,27 @@ static __always_inline bool km_switch(struct km_work *w, struct km_flow *f, stru
 	return true;
 }
 
+/*
+ * Whether a packet of no flow is the answer of an endpoint to a client in its own pod. It leaves the pod as
+ * the client's packets do, since it goes to where the service is; turned round it is an answer like others.
+ */
+static __always_inline bool km_is_back(struct km_work *w)
+{
+	__u32 zero = 0;
+	__u32 *backs = bpf_map_lookup_elem(&km_backs, &zero);
+	struct km_wire *wire;
+
+	if (!backs || !*backs)
+		return false;
+	km_addr_copy(w->wire.client, w->p.to);
+	km_addr_copy(w->wire.server, w->p.from);
+	w->wire.client_port = w->p.to_port;
+	w->wire.server_port = w->p.from_port;
+	wire = bpf_map_lookup_elem(&km_wire, &w->wire);
+	/* Else it is the answer to another pod of this machine. */
+	return wire && !km_addr_equal(wire->flow.client, w->wire.client);
+}
+
 static __always_inline int km_from_client(struct __sk_buff *skb, struct km_work *w)
 {
 	struct km_half *half;
@@ -330,7 +351,7 @@ static __always_inline int km_from_client(struct __sk_buff *skb, struct km_work 
 	if (!f) {
 		if ((w->p.flags & (KM_TCP_SYN | KM_TCP_ACK)) == KM_TCP_SYN)
 			return km_stray_syn(skb);
-		return KM_WAY_PASS;
+		return km_is_back(w) ? KM_WAY_CLIENT : KM_WAY_PASS;
 	}
 	if (w->p.flags & KM_TCP_SYN)
 		return km_shake(skb);
@@ -413,7 +434,8 @@ static __always_inline int km_from_client(struct __sk_buff *skb, struct km_work 
 	    half->acked == half->rcv_nxt && half->una == half->snd_nxt)
 		km_flow_done(f, &w->key);
 	if (w->p.flags & KM_TCP_FIN && km_parks(f)) {
-		km_clone_to_network(skb, w);
+		km_clone_to_half(skb);
+		km_addr_copy(w->p.from, w->to.from);
 		km_addr_copy(w->p.to, half->addr);
 		w->p.from_port = half->wire_port;
 		w->p.to_port = half->port;
@@ -422,7 +444,7 @@ static __always_inline int km_from_client(struct __sk_buff *skb, struct km_work 
 	}
 	if (half->device && km_may_cut(f))
 		w->device = half->device;
-	return KM_WAY_NETWORK;
+	return km_half_way(half);
 }
 
 #endif

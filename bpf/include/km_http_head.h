@@ -178,7 +178,10 @@ __noinline int km_http_head(__u32 slot, __u32 length, __u32 first)
 		end = KM_HTTP_MAX_HEAD;
 	__builtin_memset(&scratch->head, 0, sizeof(scratch->head));
 	__builtin_memset(&scratch->parser, 0, sizeof(scratch->parser));
+	/* A head that is refused is told with what of it was read, not with places of the one before. */
 	*(km_http_word *)&scratch->request.host = 0;
+	*(km_http_word *)&scratch->request.path = 0;
+	*(km_http_word *)&scratch->request.method = 0;
 	scratch->request.header_count = 0;
 	scratch->parser.length = end;
 	scratch->parser.first = first;

@@ -57,6 +57,7 @@ struct km_segment {
 	__u16 mss;
 	__u8 scale; /* 0xff: none */
 	__u8 sack;
+	__u8 back; /* to an endpoint in the client's own pod */
 };
 
 /* MSS, window scale and SACK-permitted of a SYN. */

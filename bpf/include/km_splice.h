@@ -52,8 +52,9 @@ static __always_inline void km_segment_to_half(struct km_segment *to, const stru
 					       const struct km_half *half, __u32 seq, __u32 ack, __u8 flags,
 					       __u16 window)
 {
-	km_addr_copy(to->from, key->client);
+	km_addr_copy(to->from, km_wire_client(key, half));
 	km_addr_copy(to->to, half->addr);
+	to->back = !!(half->flags & KM_HALF_BACK);
 	to->from_port = half->wire_port;
 	to->to_port = half->port;
 	to->seq = seq;
@@ -69,21 +70,34 @@ static __always_inline int km_failed(void)
 	return KM_WAY_DROP;
 }
 
-/*
- * Sends what the packet is now towards the network, as a copy, and keeps the packet. At a device of the
- * client's own namespace the copy meets our hook there before this returns.
- */
-static __always_inline void km_clone_to_network(struct __sk_buff *skb, struct km_work *w)
+/* Where segments to a half go. */
+static __always_inline int km_half_way(const struct km_half *half)
 {
-	__u64 flags = w->outside ? BPF_F_INGRESS : 0;
+	return half->flags & KM_HALF_BACK ? KM_WAY_CLIENT : KM_WAY_NETWORK;
+}
 
-	if (!w->from_client)
+/*
+ * Sends what the packet is now, a segment to a half, as a copy, and keeps the packet. A copy that leaves by
+ * the device's egress meets the program there before this call is over: it passes, and the work area stays.
+ */
+__noinline int km_clone_to_half(struct __sk_buff *skb)
+{
+	struct km_work *w = km_worked();
+	bool back, swap;
+
+	if (!w)
+		return 0;
+	/* To the network, or back into the pod that the packet may have come from. */
+	back = w->to.back;
+	swap = back == (bool)w->from_client;
+	if (swap)
 		km_swap_mac(skb);
 	w->cloning = true;
-	bpf_clone_redirect(skb, skb->ifindex, flags);
+	bpf_clone_redirect(skb, skb->ifindex, back != (bool)w->outside ? BPF_F_INGRESS : 0);
 	w->cloning = false;
-	if (!w->from_client)
+	if (swap)
 		km_swap_mac(skb);
+	return 0;
 }
 
 /* Begins a function that is called for a packet of a known flow. */
@@ -103,7 +117,7 @@ static __always_inline int km_to_half(struct __sk_buff *skb, struct km_work *w, 
 {
 
 	km_segment_to_half(&w->to, &w->key, half, seq, ack, flags, bpf_ntohs(f->client_window));
-	return km_make(skb) ? km_failed() : KM_WAY_NETWORK;
+	return km_make(skb) ? km_failed() : km_half_way(half);
 }
 
 static __always_inline int km_to_client(struct __sk_buff *skb, struct km_work *w, __u32 seq, __u32 ack,
@@ -124,7 +138,7 @@ static __always_inline int km_send_syn(struct __sk_buff *skb, struct km_work *w,
 	w->to.mss = f->mss;
 	w->to.scale = f->flags & KM_FLOW_NO_SCALE ? 0xff : f->client_scale;
 	w->to.sack = !(f->flags & KM_FLOW_NO_SACK);
-	return km_make(skb) ? km_failed() : KM_WAY_NETWORK;
+	return km_make(skb) ? km_failed() : km_half_way(half);
 }
 
 #define KM_WALKS 1024
@@ -220,8 +234,8 @@ __noinline int km_end_halves(struct __sk_buff *skb, __u32 how)
 			} else if (reset) {
 				flags = KM_TCP_RST | KM_TCP_ACK;
 			}
-			if (km_to_half(skb, w, f, half, seq, half->rcv_nxt, flags) == KM_WAY_NETWORK)
-				km_clone_to_network(skb, w);
+			if (km_to_half(skb, w, f, half, seq, half->rcv_nxt, flags) != KM_WAY_DROP)
+				km_clone_to_half(skb);
 		}
 		if (flags & KM_TCP_FIN && half->state == KM_HALF_OPEN)
 			km_wire_closing(&w->key, half, KM_WIRE_CLOSING);

@@ -14,6 +14,7 @@ __noinline int km_closing(struct __sk_buff *skb)
 	struct km_segment *to;
 	struct km_wire *wire;
 	struct km_packet *p;
+	bool back;
 	__u8 state;
 	__u32 end;
 
@@ -24,6 +25,7 @@ __noinline int km_closing(struct __sk_buff *skb)
 	if (!wire)
 		return KM_WAY_DROP;
 	state = wire->state;
+	back = !km_addr_equal(wire->flow.client, w->wire.client);
 	end = p->seq + p->payload;
 	if (p->flags & KM_TCP_RST) {
 		bpf_map_delete_elem(&km_wire, &w->wire);
@@ -54,7 +56,9 @@ __noinline int km_closing(struct __sk_buff *skb)
 			return KM_WAY_DROP;
 		to->flags = KM_TCP_RST;
 	}
-	return km_make(skb) ? km_failed() : KM_WAY_NETWORK;
+	if (km_make(skb))
+		return km_failed();
+	return back ? KM_WAY_CLIENT : KM_WAY_NETWORK;
 }
 
 /* The answer to our SYN. */
@@ -84,10 +88,10 @@ __noinline int km_connecting(struct __sk_buff *skb, __u32 index)
 
 		km_count(KM_COUNTER_STALE_TUPLE);
 		way = km_to_half(skb, w, f, half, seq, 0, KM_TCP_RST);
-		if (way != KM_WAY_NETWORK)
+		if (way == KM_WAY_DROP)
 			return way;
 		half->snd_nxt = seq + 0x10000;
-		km_clone_to_network(skb, w);
+		km_clone_to_half(skb);
 		return km_send_syn(skb, w, f, half);
 	}
 	if ((w->p.flags & (KM_TCP_SYN | KM_TCP_ACK)) != (KM_TCP_SYN | KM_TCP_ACK))
@@ -101,7 +105,8 @@ __noinline int km_connecting(struct __sk_buff *skb, __u32 index)
 	half->acked = w->p.seq; /* the request acknowledges the SYN-ACK */
 	half->window = w->p.window;
 	half->state = KM_HALF_OPEN;
-	half->device = km_may_cut(f) ? km_device_behind(skb->ingress_ifindex) : 0;
+	half->device =
+		km_may_cut(f) && !(half->flags & KM_HALF_BACK) ? km_device_behind(skb->ingress_ifindex) : 0;
 	if (index != f->target || !(f->flags & KM_FLOW_KICK))
 		return KM_WAY_DROP;
 	return km_release(skb, w, f, index, f->echo_ack);

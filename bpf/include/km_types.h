@@ -307,6 +307,7 @@ struct km_request_event {
 	__u64 endpoint;
 	__u64 request_bytes;
 	__u64 response_bytes;
+	__u64 generation; /* of the route table that route and virtual_host are numbers of */
 	__be32 client_addr[KM_ADDR_WORDS];
 	__be32 asked_addr[KM_ADDR_WORDS];
 	__be32 real_addr[KM_ADDR_WORDS]; /* the endpoint's; all zero: answered here */

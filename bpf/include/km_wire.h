@@ -19,6 +19,15 @@ struct {
 	__type(value, __u32);
 } km_wire_next SEC(".maps");
 
+/* Set by the first half that goes back into its client's pod: only from then on may a pod's packets of no
+ * flow be an endpoint's. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u32);
+} km_backs SEC(".maps");
+
 /*
  * A clock per tuple (RFC 6528): ticks of 64 ns, so that an endpoint that remembers the tuple in TIME_WAIT
  * sees a number above the last one of it, unless that connection sent more than 15 MB a second.
@@ -97,6 +106,7 @@ static __noinline int km_half_choose(struct km_flow *f, const struct km_flow_key
 	struct km_endpoint *endpoint = bpf_map_lookup_elem(&km_endpoint, &id);
 	struct km_cluster *cluster = bpf_map_lookup_elem(&km_cluster, &cluster_id);
 	struct km_half *half;
+	__u32 zero = 0, *backs;
 
 	if (!f || !key || !endpoint || !cluster)
 		return -1;
@@ -109,6 +119,13 @@ static __noinline int km_half_choose(struct km_flow *f, const struct km_flow_key
 	half->destination = endpoint->workload;
 	half->flags = 0;
 	half->device = 0;
+	if (km_addr_equal(half->addr, key->client) || (f->source && endpoint->workload == f->source)) {
+		backs = bpf_map_lookup_elem(&km_backs, &zero);
+		if (!backs)
+			return -1;
+		*backs = 1;
+		half->flags = KM_HALF_BACK;
+	}
 	half->timeout_ms = cluster->connect_timeout_ms;
 	if (!half->timeout_ms)
 		half->timeout_ms = KM_CONNECT_TIMEOUT_MS;

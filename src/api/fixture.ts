@@ -151,6 +151,7 @@ function endpoint(
     port: 9080,
     protocol: 'TCP',
     weight,
+    locality: name === null ? null : 'eu-west/a',
     workload: name === null ? null : `Kubernetes//Pod/shop/${name}`,
     connectionsOpened: opened,
     connectionsActive: active,

@@ -72,7 +72,10 @@ export interface EndpointItem {
   readonly address: string;
   readonly port: number;
   readonly protocol: string;
+  /** 0: in reserve, as long as nearer ones are ready. */
   readonly weight: number;
+  /** `region/zone/subzone`, when somebody says it. */
+  readonly locality: string | null;
   readonly workload: string | null;
   readonly connectionsOpened: number;
   readonly connectionsActive: number;

@@ -58,6 +58,11 @@ export const errorTable = {
     title: 'route to something that is not there',
     fix: 'check host, port and subset of the destination, and the ReferenceGrants of its namespace',
   },
+  KM2011: {
+    title: 'a rule goes by places, and the node’s is not known',
+    fix: 'start the daemon with --locality REGION/ZONE; until then no endpoint is nearer than another',
+  },
+
   // KM3xxx: compile and publish
   KM3001: { title: 'a kernel table is full', fix: 'raise the named setting and restart the daemon' },
   KM3002: { title: 'no run of free slots is long enough', fix: 'raise --max-slots and restart the daemon' },

@@ -28,13 +28,17 @@ test('weights: clusters without one are left out, and without any the answer is 
     retries: 2,
     splits: [{ cluster: 2n, weight: 10, edits: [] }],
   });
+  const lost = record({ ...forward, clusters, lost: 5 });
+  assert.deepEqual(lost.kind === 'forward' ? lost.splits.map((one) => [one.cluster, one.weight]) : lost.kind, [
+    [2n, 10],
+    [0n, 5],
+  ]);
   const unweighted = clusters.map((one) => ({ ...one, weight: 0 }));
   const abort = { status: 503, share: 500 };
   assert.deepEqual(record({ ...forward, clusters: unweighted, abort }), {
-    kind: 'reply',
-    status: 500,
-    fields: '',
-    body: '',
+    kind: 'forward',
+    retries: 2,
+    splits: [{ cluster: 0n, weight: 1, edits: [] }],
     abort,
   });
 });

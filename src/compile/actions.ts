@@ -20,7 +20,8 @@ export function actionRecord(action: HttpAction, clusterOf: (ref: ClusterRef) =>
     .map(({ cluster, weight, headers }): Split => {
       return { cluster: clusterOf(cluster), weight, edits: forwardEdits(action, headers, where) };
     });
-  if (splits.length === 0) return { kind: 'reply', status: 500, fields: '', body: '', ...abort };
+  const lost = splits.length === 0 ? 1 : (action.lost ?? 0);
+  if (lost > 0) splits.push({ cluster: 0n, weight: lost, edits: [] });
   return { kind: 'forward', retries: action.connectRetries, splits, ...abort };
 }
 

@@ -50,6 +50,10 @@ export function actionLines(action: ActionRecord, clusterText: (id: bigint) => s
   const total = action.splits.reduce((sum, { weight }) => sum + weight, 0);
   for (const { cluster, weight, edits } of action.splits) {
     const changes = edits.map((edit) => `; ${editText(edit)}`).join('');
+    if (cluster === 0n) {
+      lines.push(`answer ${shareText(weight / total)} of requests with 500 (NC)`);
+      continue;
+    }
     lines.push(`forward ${shareText(weight / total)} to ${clusterText(cluster)}${changes}`);
   }
   if (action.retries > 0) lines.push(`try ${action.retries} other endpoints when one cannot be connected to`);

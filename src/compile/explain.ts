@@ -160,7 +160,7 @@ function explainCluster(mesh: Mesh, ref: ClusterRef, share: number, family: Fami
     id: referredCluster(ref, family),
     share,
     policy: part?.policy ?? null,
-    endpoints: (part?.endpoints ?? []).filter((e) => addressFamily(e.address) === family),
+    endpoints: (part?.endpoints ?? []).filter((e) => e.weight > 0 && addressFamily(e.address) === family),
     unready: part?.unready ?? 0,
   };
 }

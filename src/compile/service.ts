@@ -6,7 +6,7 @@
  */
 import { addressFamily, hostPort } from '../base/address.ts';
 import { type ErrorCode, KmError } from '../base/errors.ts';
-import type { ClusterPolicy, ClusterRef, HttpRouting } from '../model/http.ts';
+import { type ClusterPolicy, type ClusterRef, type HttpRouting, hashNameMax } from '../model/http.ts';
 import {
   clusterName,
   type Origin,
@@ -15,7 +15,7 @@ import {
   type ServicePort,
   type Subset,
 } from '../model/types.ts';
-import { type CompiledRoutes, compileHttp, RouteError } from './http.ts';
+import { type CompiledRoutes, compileHttp, type HostLabel, RouteError } from './http.ts';
 import { idOf } from './ids.ts';
 import { type Slot, slotsOf } from './slots.ts';
 
@@ -105,18 +105,41 @@ export function workloadId(uid: string | undefined): bigint {
   return uid === undefined ? 0n : idOf(`workload ${uid}`);
 }
 
+/** So many tables are remembered by name. */
+const keptTables = 64;
+
 /** Compiles route tables, and keeps what a routing became as long as the routing lives. */
 export class RouteCompiler {
   readonly #known = new WeakMap<HttpRouting, Map<string, CompiledTable>>();
+  /** Names of the last tables that were made, by generation: a request is told a while after it was routed. */
+  readonly #recent = new Map<bigint, readonly HostLabel[]>();
 
   /** `owner` begins messages; a table is of one owner and address family. */
   compile(owner: string, routing: HttpRouting, family: Family): CompiledTable {
     const name = `${owner} IPv${family}`;
     const tables = this.#known.get(routing) ?? new Map<string, CompiledTable>();
     this.#known.set(routing, tables);
-    const table = tables.get(name) ?? compileTable(name, owner, routing, family);
+    const known = tables.get(name);
+    if (known !== undefined) return known;
+    const table = compileTable(name, owner, routing, family);
     tables.set(name, table);
+    this.#remember(table);
     return table;
+  }
+
+  /** Names of the virtual hosts and routes of a table that was made lately, whether it is in force or not. */
+  labels(generation: bigint): readonly HostLabel[] | undefined {
+    return this.#recent.get(generation);
+  }
+
+  #remember({ routes }: CompiledTable): void {
+    if (routes === null) return;
+    this.#recent.delete(routes.generation);
+    this.#recent.set(routes.generation, routes.virtualHosts);
+    for (const old of this.#recent.keys()) {
+      if (this.#recent.size <= keptTables) break;
+      this.#recent.delete(old);
+    }
   }
 }
 
@@ -147,7 +170,7 @@ export function compileService(service: Service, compiler: RouteCompiler = new R
         const refusal = policyRefusal(part.policy, clusterName(service, port, part.name));
         if (refusal !== null) refusals.push(refusal);
       }
-      if (addresses.length === 0) continue;
+      if (addresses.length === 0 || port.listener !== undefined) continue;
       const mode = port.protocol === 'TCP' ? port.mode : 'tcp';
       const routing = mode === 'tcp' ? undefined : port.routing;
       const table = routing === undefined ? null : compiler.compile(`${service.key}:${port.port}`, routing, family);
@@ -169,9 +192,7 @@ function withoutTwins(refusals: readonly Refusal[]): Refusal[] {
   return [...new Map(refusals.map((one) => [`${one.code} ${one.reason}`, one])).values()];
 }
 
-/** The kernel keeps so many bytes of the name of what it hashes (KM_HASH_NAME_MAX). */
-const hashNameMax = 64;
-
+/** Sources refuse most of these with their line; others may not. */
 function policyRefusal({ hash }: ClusterPolicy, cluster: string): Refusal | null {
   if (hash === undefined || hash.kind === 'source') return null;
   const bytes = Buffer.byteLength(hash.name, 'utf8');
@@ -205,7 +226,8 @@ function compileCluster(service: Service, port: ServicePort, family: Family, par
     });
   }
   const all = [...endpoints.values()];
-  const slots = slotsOf(all, part.policy.balance);
+  const inUse = all.filter(({ weight }) => weight > 0);
+  const slots = slotsOf(inUse, part.policy.balance);
   return {
     id,
     policy: possible(part.policy),

@@ -78,6 +78,7 @@ const endpoints = defineKind<EndpointItem>({
     { header: 'RECEIVED', cell: (item) => humanBytes(item.receivedBytes) },
     { header: 'RTT', cell: (item) => (item.srttUs === null ? '' : humanMicros(item.srttUs)) },
     { header: 'RETRANSMITS', wide: true, cell: (item) => String(item.retransmits) },
+    { header: 'LOCALITY', wide: true, cell: (item) => item.locality ?? '' },
     { header: 'CLUSTER', wide: true, cell: (item) => item.cluster },
   ],
 });

@@ -11,6 +11,7 @@ import { ShortCut } from '../enrol/short-cut.ts';
 import { LinkListener } from '../kernel/link-events.ts';
 import { netfilterInUse } from '../kernel/netfilter.ts';
 import { queuelessDevices } from '../kernel/netlink.ts';
+import { parseLocality } from '../model/localities.ts';
 import { MeshBuilder } from '../model/mesh.ts';
 import type { Problem } from '../model/types.ts';
 import { Metrics } from '../probe/metrics.ts';
@@ -131,6 +132,7 @@ async function run(
   const builder = new MeshBuilder({
     resolveNetns: (path) => namespaces.resolve(path),
     locate: (origin, path) => source.locate(origin, path),
+    place: { locality: parseLocality(settings.locality), node: settings.nodeName },
   });
   let starting: readonly string[] = ['the kernel programs are not attached yet'];
   const metrics = new Metrics({

@@ -9,6 +9,7 @@ import {
   type KmHalf,
   type KmWire,
   kmFlowFlags,
+  kmHalfFlags,
   kmHalfState,
   kmWireState,
 } from '../kernel/gen/layout.gen.ts';
@@ -44,7 +45,7 @@ export function sweepFlows({ flows, wires }: FlowTables, nowNs: bigint): { flows
 }
 
 const wireKey = (key: KmFlowKey, half: KmHalf): KmFlowKey => ({
-  client: key.client,
+  client: (half.flags & kmHalfFlags.BACK) === 0 ? key.client : key.server,
   server: half.addr,
   clientPort: half.wirePort,
   serverPort: half.port,

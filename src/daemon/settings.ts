@@ -25,6 +25,8 @@ export interface Settings {
   readonly logLevel: Level;
   readonly logFormat: Format;
   readonly nodeName: string;
+  /** Where this node is: `region/zone/subzone`, or empty. */
+  readonly locality: string;
   /** Entries of kernel maps by name. */
   readonly mapSizes: Readonly<Record<string, number>>;
 }
@@ -107,6 +109,12 @@ function level(text: string): Level {
   return text;
 }
 
+function locality(text: string): string {
+  if (text.split('/').length > 3 || text.includes('*'))
+    throw new InvalidArgumentError('REGION/ZONE/SUBZONE is expected');
+  return text;
+}
+
 const camel = (flag: string): string => flag.slice(2).replace(/-([a-z])/g, (_, c: string) => c.toUpperCase());
 
 /** Adds the flags of running the daemon to a command. */
@@ -143,7 +151,13 @@ export function addFlags(command: Command, hostname: string): Command {
     .option('--kmesh-metric-names <bool>', 'Kmesh’s metric names beside Istio’s', boolean, true)
     .option('--log-level <level>', levels.join(', '), level, 'info')
     .addOption(new Option('--log-format <format>', 'log on stderr').choices(['text', 'json']).default('text'))
-    .option('--node-name <name>', 'node label of metrics', process.env['NODE_NAME'] ?? hostname);
+    .option('--node-name <name>', 'this node: label of metrics', process.env['NODE_NAME'] ?? hostname)
+    .option(
+      '--locality <place>',
+      'where this node is: REGION/ZONE/SUBZONE, or less of it',
+      locality,
+      process.env['KMESH_LOCALITY'] ?? '',
+    );
   for (const s of sizes) {
     const parse = s.map.endsWith('_event') ? bufferSize : positiveInteger;
     command.option(`${s.flag} <n>`, s.what, parse, s.entries);
@@ -173,6 +187,7 @@ export function settingsOf(options: Readonly<Record<string, unknown>>): Settings
     logLevel: level(text('logLevel')),
     logFormat: text('logFormat') === 'json' ? 'json' : 'text',
     nodeName: text('nodeName'),
+    locality: text('locality'),
     mapSizes: Object.fromEntries(entries),
   };
 }

@@ -3,6 +3,7 @@
  * are one; the first is kept.
  */
 import { addressFamily } from '../base/address.ts';
+import type { Away } from './localities.ts';
 import type {
   EndpointSliceObject,
   EntryEndpoint,
@@ -19,6 +20,8 @@ import { workloadUid } from './workloads.ts';
 export interface PortEndpoints {
   readonly endpoints: readonly Endpoint[];
   readonly unready: number;
+  /** Those of `unready` that are only not ready, with their places. */
+  readonly away: readonly Away[];
 }
 
 /** Whether an endpoint with these labels is meant; null: all are. A workload that is not known has no labels. */
@@ -44,11 +47,24 @@ class Collector {
   readonly #list: Endpoint[] = [];
   /** Made when the list is too long to look through. */
   #seen: Set<string> | null = null;
+  readonly #away: Away[] = [];
   unready = 0;
 
-  add(address: string, port: number, weight: number, workload: string | undefined): void {
+  add(address: string, port: number, weight: number, workload: string | undefined, locality: string): void {
     if (this.#has(address, port)) return;
-    this.#list.push(workload === undefined ? { address, port, weight } : { address, port, weight, workload });
+    this.#list.push({
+      address,
+      port,
+      weight,
+      ...(workload === undefined ? {} : { workload }),
+      ...(locality === '' ? {} : { locality }),
+    });
+  }
+
+  /** An endpoint that is not ready. */
+  miss(addresses: readonly string[], workload: string | undefined, locality: string): void {
+    this.unready++;
+    for (const address of addresses) this.#away.push({ family: addressFamily(address), locality, workload });
   }
 
   #has(address: string, port: number): boolean {
@@ -61,7 +77,7 @@ class Collector {
   }
 
   result(): PortEndpoints {
-    return { endpoints: this.#list, unready: this.unready };
+    return { endpoints: this.#list, unready: this.unready, away: this.#away };
   }
 }
 
@@ -83,28 +99,29 @@ export function fromSlices(
     const match = slice.ports.find((one) => one.name === port.name && one.protocol === port.protocol);
     if (match === undefined) continue;
     const pods = lookup.pods(slice.namespace);
-    for (const { address, state, pod } of slice.endpoints) {
+    for (const { address, state, pod, zone } of slice.endpoints) {
       if (allowed !== null && !allowed.has(addressFamily(address))) continue;
-      if (state === 'unready' && wanted === null) {
-        ready.unready++;
-        continue;
-      }
       const uid = pods?.get(pod) ?? workloadAt(address, lookup);
       if (wanted !== null && !wanted(labelsOf(uid, lookup))) continue;
-      if (state !== 'ready') ready.unready++;
-      if (state !== 'unready') (state === 'ready' ? ready : draining).add(address, match.port, 1, uid);
+      const locality = localityOf(uid, lookup) || (zone === '' ? '' : `/${zone}`);
+      if (state !== 'ready') ready.miss([address], uid, locality);
+      if (state !== 'unready') (state === 'ready' ? ready : draining).add(address, match.port, 1, uid, locality);
     }
   }
   const result = ready.result();
   const last = draining.result().endpoints;
   if (result.endpoints.length > 0 || last.length === 0) return result;
-  return { endpoints: last, unready: Math.max(0, result.unready - last.length) };
+  return { endpoints: last, away: [], unready: Math.max(0, result.unready - last.length) };
 }
 
 /** The workload with this address; one with its own network first. */
 function workloadAt(address: string, lookup: Lookup): string | undefined {
   const uids = lookup.byAddress(address);
   return uids.find((uid) => lookup.workload(uid)?.hostNetwork === false) ?? uids[0];
+}
+
+function localityOf(uid: string | undefined, lookup: Lookup): string {
+  return (uid === undefined ? undefined : lookup.workload(uid)?.locality) ?? '';
 }
 
 function labelsOf(uid: string | undefined, lookup: Lookup): Labels {
@@ -129,9 +146,10 @@ export function fromPods(
     if (number === null) continue;
     named++;
     const usable = workload.addresses.filter((address) => allowed === null || allowed.has(addressFamily(address)));
-    if (!workload.ready && !service.publishNotReady) collector.unready++;
+    const { uid, locality = '' } = workload;
+    if (!workload.ready && !service.publishNotReady) collector.miss(usable, uid, locality);
     else if (workload.addresses.length === 0) collector.unready++;
-    else for (const address of usable) collector.add(address, number, 1, workload.uid);
+    else for (const address of usable) collector.add(address, number, 1, uid, locality);
   }
   return { ...collector.result(), unnamed: typeof port.targetPort === 'string' && pods.length > 0 && named === 0 };
 }
@@ -151,13 +169,13 @@ export function fromList(
   wanted: Wanted = null,
 ): PortEndpoints {
   const collector = new Collector();
-  for (const { address, ports, weight, labels } of list) {
+  for (const { address, ports, weight, labels, locality } of list) {
     if (allowed !== null && !allowed.has(addressFamily(address))) continue;
     const uid = workloadAt(address, lookup);
     const own = Object.keys(labels).length > 0;
     if (wanted !== null && !wanted(own ? labels : labelsOf(uid, lookup))) continue;
     if (weight === 0) collector.unready++;
-    else collector.add(address, ports[port.name] ?? port.targetPort, weight, uid);
+    else collector.add(address, ports[port.name] ?? port.targetPort, weight, uid, locality || localityOf(uid, lookup));
   }
   return collector.result();
 }
@@ -177,13 +195,11 @@ export function fromWorkloads(
     if (workload === undefined || (object.kind === 'Pod' && object.finished)) continue;
     const weight = object.kind === 'Pod' ? 1 : object.weight;
     const number = (object.kind === 'Pod' ? undefined : object.ports[port.name]) ?? port.targetPort;
-    if (!workload.ready || weight === 0 || workload.addresses.length === 0) collector.unready++;
-    else {
-      for (const address of workload.addresses) {
-        if (allowed === null || allowed.has(addressFamily(address)))
-          collector.add(address, number, weight, workload.uid);
-      }
-    }
+    const { uid, locality = '' } = workload;
+    const usable = workload.addresses.filter((address) => allowed === null || allowed.has(addressFamily(address)));
+    if (weight === 0 || workload.addresses.length === 0) collector.unready++;
+    else if (!workload.ready) collector.miss(usable, uid, locality);
+    else for (const address of usable) collector.add(address, number, weight, uid, locality);
   }
   return collector.result();
 }

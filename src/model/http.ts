@@ -53,8 +53,10 @@ export type PathRewrite =
 
 export interface ForwardAction {
   readonly kind: 'forward';
-  /** At least one. When all weights are 0 no request is forwarded: 500 as the Gateway API says. */
+  /** When all weights are 0 no request is forwarded: 500 as the Gateway API says. */
   readonly clusters: readonly WeightedCluster[];
+  /** Weight of what leads nowhere, beside the clusters': answered with 500 as the Gateway API says. */
+  readonly lost?: number;
   readonly headers: HeaderEdits;
   readonly path?: PathRewrite;
   /** Takes the place of the request's authority. */
@@ -106,6 +108,9 @@ export interface HttpVirtualHost {
 export interface HttpRouting {
   readonly virtualHosts: readonly HttpVirtualHost[];
 }
+
+/** The kernel keeps so many bytes of the name of the header or cookie that it hashes (KM_HASH_NAME_MAX). */
+export const hashNameMax = 64;
 
 /** How the endpoints of a cluster share its requests. */
 export interface ClusterPolicy {

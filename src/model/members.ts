@@ -12,6 +12,7 @@ import {
   type ResolveNetns,
   readsNetns,
   sameLabels,
+  samePlace,
   sameWorkload,
   type WorkloadObject,
   workloadUid,
@@ -113,7 +114,7 @@ export class Members {
       const before = old?.addresses ?? [];
       const after = made?.addresses ?? [];
       const stays = old !== undefined && made !== undefined && sameStrings(before, after);
-      if (stays && sameLabels(old.labels, made.labels)) continue;
+      if (stays && sameLabels(old.labels, made.labels) && samePlace(old, made)) continue;
       moved.add(uid);
       for (const address of before) this.#addresses.remove(address, uid);
       for (const address of after) this.#addresses.add(address, uid);

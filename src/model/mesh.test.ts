@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { parseLocality } from './localities.ts';
 import { MeshBuilder } from './mesh.ts';
 import type { KubeObject } from './objects.ts';
 import {
@@ -201,10 +202,10 @@ test('addresses from a network namespace, asked again on demand', () => {
 test('ServiceEntry: hosts, wildcard listeners, weights, ports by name', () => {
   const builder = new MeshBuilder();
   const endpoints = [
-    { address: '10.0.0.1', ports: { tcp: 15432 }, weight: 8, labels: {} },
-    { address: '10.0.0.2', ports: {}, weight: 1, labels: {} },
-    { address: '10.0.0.3', ports: {}, weight: 0, labels: {} },
-    { address: 'fd00::4', ports: {}, weight: 1, labels: {} },
+    { address: '10.0.0.1', ports: { tcp: 15432 }, weight: 8, labels: {}, locality: '' },
+    { address: '10.0.0.2', ports: {}, weight: 1, labels: {}, locality: '' },
+    { address: '10.0.0.3', ports: {}, weight: 0, labels: {}, locality: '' },
+    { address: 'fd00::4', ports: {}, weight: 1, labels: {}, locality: '' },
   ];
   upsert(builder, entry('db', { endpoints, hosts: ['db.example', 'db2.example'] }), vm('vm', '10.0.0.2'));
   const db = builder.mesh.services.get('shop/db.example');
@@ -224,7 +225,11 @@ test('ServiceEntry: hosts, wildcard listeners, weights, ports by name', () => {
 test('ServiceEntry by workloadSelector takes WorkloadEntries and pods', () => {
   const builder = new MeshBuilder();
   upsert(builder, entry('db', { selector: { app: 'db' } }), vm('vm', '10.0.0.1', { weight: 3, ports: { tcp: 7 } }));
-  upsert(builder, pod('p', ['10.0.0.2'], { labels: { app: 'db', extra: 'x' } }), vm('no', '10.0.0.3', { labels: {} }));
+  upsert(
+    builder,
+    pod('p', ['10.0.0.2'], { labels: { app: 'db', extra: 'x' } }),
+    vm('no', '10.0.0.3', { labels: {}, locality: '' }),
+  );
   assert.deepEqual(builder.mesh.services.get('shop/db.example')?.ports[0]?.endpoints, [
     { address: '10.0.0.2', port: 5432, weight: 1, workload: uid('p') },
     { address: '10.0.0.1', port: 7, weight: 3, workload: 'Kubernetes//WorkloadEntry/shop/vm' },
@@ -331,12 +336,14 @@ test('any order of changes ends in the mesh that a fresh builder makes of what i
         pod(`p${pick(6)}`, [`10.0.0.${pick(4)}`], {
           labels: { app: `s${pick(3)}`, v: `${pick(2)}` },
           ready: pick(3) > 0,
+          locality: pick(2) === 0 ? '' : `us/${pick(2)}`,
         }),
       () => pod(`h${pick(2)}`, [`10.0.0.${pick(4)}`], { hostNetwork: true, labels: { app: 'db' } }),
       () => {
         const n = pick(3);
         const selector = pick(4) === 0 ? null : { app: `s${n}`, ...(pick(3) === 0 ? { v: '1' } : {}) };
-        return service(`s${n}`, pick(4) === 0 ? [] : [`10.96.0.${n}`], { selector });
+        const locality = pick(2) === 0 ? null : ({ kind: 'failover', regions: [] } as const);
+        return service(`s${n}`, pick(4) === 0 ? [] : [`10.96.0.${n}`], { selector, locality });
       },
       () =>
         slice(
@@ -354,7 +361,7 @@ test('any order of changes ends in the mesh that a fresh builder makes of what i
         return entry(`x${n}`, {
           addresses: [`240.0.0.${n}`],
           selector: pick(2) === 0 ? { app: 'db' } : null,
-          endpoints: [{ address: `10.0.0.${pick(4)}`, ports: {}, weight: 1, labels: {} }],
+          endpoints: [{ address: `10.0.0.${pick(4)}`, ports: {}, weight: 1, labels: {}, locality: '' }],
         });
       },
       () => {
@@ -363,15 +370,23 @@ test('any order of changes ends in the mesh that a fresh builder makes of what i
         return pick(2) === 0 ? made : { ...made, subsets };
       },
       () => {
-        const host = (n: number) => (n < 3 ? `s${n}.shop.svc.cluster.local` : `x${n - 3}.example`);
-        const hosts = pick(4) === 0 ? ['*.cluster.local', '*.example'] : [host(pick(5))];
+        const host = (n: number) =>
+          n < 3 ? `s${n}.shop.svc.cluster.local` : `${n < 5 ? 'x' : 'y'}${n - (n < 5 ? 3 : 5)}.example`;
+        const hosts = pick(4) === 0 ? ['*.cluster.local', '*.example'] : [host(pick(8))];
         const to = [host(pick(5)), `${host(pick(5))} v`];
         return virtualService(`w${pick(3)}`, hosts, pick(2) === 0 ? { http: to } : { tcp: to });
       },
       () => httpRoute(`t${pick(2)}`, `s${pick(3)}`, [`s${pick(3)}.shop.svc.cluster.local`], pick(3) ? 'shop' : 'home'),
+      () => {
+        const n = pick(3);
+        const ports = [{ name: 'http', port: 80, protocol: 'TCP', appProtocol: 'http', targetPort: 80 }] as const;
+        const hosts = [...(pick(2) === 0 ? [] : [`z${n}.example`]), `y${n}.example`];
+        return entry(`y${n}`, { addresses: [], ports, hosts });
+      },
       () => grant('g', pick(2) === 0 ? ['home'] : []),
     ];
-    const builder = new MeshBuilder();
+    const place = { locality: parseLocality('us/1'), node: '' };
+    const builder = new MeshBuilder({ place });
     const left = new Map<string, KubeObject>();
     for (let step = 0; step < 80; step++) {
       const object = (make[pick(make.length)] ?? (() => namespace('x', '')))();
@@ -395,7 +410,7 @@ test('any order of changes ends in the mesh that a fresh builder makes of what i
         `delta, seed ${seed} step ${step}`,
       );
     }
-    const fresh = new MeshBuilder();
+    const fresh = new MeshBuilder({ place });
     upsert(fresh, ...left.values());
     const sorted = (map: ReadonlyMap<string, unknown>) => [...map].sort(([a], [b]) => (a < b ? -1 : 1));
     assert.deepEqual(sorted(builder.mesh.services), sorted(fresh.mesh.services), `seed ${seed}`);

@@ -8,6 +8,7 @@
  */
 import type { FieldPath } from './fieldpath.ts';
 import { Hostnames, Uses } from './hostnames.ts';
+import { nowhere, type Place } from './localities.ts';
 import { Members } from './members.ts';
 import { type Issue, ModelProblems } from './modelproblems.ts';
 import { type KubeObject, type ObjectChanges, type ObjectKey, objectKeyText } from './objects.ts';
@@ -24,6 +25,8 @@ import type { ResolveNetns } from './workloads.ts';
 
 export interface MeshBuilderOptions {
   readonly resolveNetns?: ResolveNetns;
+  /** Where the mesh's clients are; without it nobody knows. */
+  readonly place?: Place;
   /** 1-based line of a field of an object; without it, problems name the object's first line. */
   readonly locate?: (origin: Origin, path: FieldPath) => number;
 }
@@ -41,6 +44,7 @@ export class MeshBuilder {
   readonly #routes: RouteSources;
   readonly #uses = new Uses();
   readonly #maker: ServiceMaker;
+  readonly #placed: boolean;
   #dirty = new Set<string>();
 
   /** The mesh as it is after the last change. */
@@ -61,12 +65,15 @@ export class MeshBuilder {
       grants: new ReferenceGrants(),
       hostnames: new Hostnames(this.#services),
     };
+    const place = options.place ?? nowhere;
+    this.#placed = place.locality.region !== '' || place.locality.zone !== '';
     this.#maker = new ServiceMaker({
       members: this.#members,
       slices: this.#slices,
       rules: this.#rules,
       routes: this.#routes,
       services: this.#services,
+      place,
     });
     this.mesh = { workloads: this.#members.workloads, services: this.#services };
   }
@@ -86,7 +93,7 @@ export class MeshBuilder {
 
   /** What is wrong between objects, with the lines as they are now. */
   problems(): Problem[] {
-    const hosts = { services: this.#services, rules: this.#rules };
+    const hosts = { services: this.#services, rules: this.#rules, placed: this.#placed };
     const orphans = this.#slices.orphans((id) => this.#sources.has(id));
     return this.#problems.list(hosts, orphans, routeIssues(this.#routes, this.#services));
   }

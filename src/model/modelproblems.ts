@@ -34,7 +34,7 @@ export class ModelProblems {
 
   /** All problems by file and line, with `more`; `orphans` are slices of services that do not exist. */
   list(
-    mesh: { readonly services: ReadonlyMap<string, Service>; readonly rules: Rules },
+    mesh: { readonly services: ReadonlyMap<string, Service>; readonly rules: Rules; readonly placed: boolean },
     orphans: readonly EndpointSliceObject[],
     more: readonly Issue[],
   ): Problem[] {
@@ -45,6 +45,7 @@ export class ModelProblems {
       issues.push({ severity: 'warning', code: 'KM2006', object: slice, path, reason });
     }
     issues.push(...ruleIssues(mesh.services, mesh.rules));
+    if (!mesh.placed) issues.push(...placeIssues(mesh.rules));
     const problems = issues.map((issue) => this.#problem(issue));
     return problems.sort((a, b) => (a.file === b.file ? a.line - b.line : a.file < b.file ? -1 : 1));
   }
@@ -64,6 +65,18 @@ export class ModelProblems {
       lastGoodInForce: false,
     };
   }
+}
+
+/** Rules in force that go by places, where the node's is not known. */
+function placeIssues(rules: Rules): Issue[] {
+  return [...rules.entries()].flatMap(([, [rule]]): Issue[] => {
+    const policies = rule === undefined ? [] : [rule.policy, ...rule.subsets.map(({ policy }) => policy)];
+    const fields = policies.flatMap((policy) => [policy, ...policy.ports.values()]);
+    const located = fields.some(({ locality }) => typeof locality === 'object' && locality !== null);
+    if (rule === undefined || !located) return [];
+    const reason = () => 'endpoints are not preferred by their place: the daemon has no --locality';
+    return [{ severity: 'warning', code: 'KM2011', object: rule, path: ['spec'], reason }];
+  });
 }
 
 function ruleIssues(services: ReadonlyMap<string, Service>, rules: Rules): Issue[] {

@@ -6,6 +6,7 @@
  * networking.istio.io; defaults are filled in.
  */
 import type { ClusterPolicy } from './http.ts';
+import type { LocalityPolicy } from './localities.ts';
 import type { HttpRouteObject, ReferenceGrantObject, VirtualServiceObject } from './route-objects.ts';
 import type { Origin, Protocol } from './types.ts';
 
@@ -42,6 +43,8 @@ export interface PodObject extends ObjectBase {
   readonly serviceAccount: string;
   readonly hostNetwork: boolean;
   readonly node: string;
+  /** Label `istio-locality` with slashes, `region/zone/subzone`; empty when there is none. */
+  readonly locality: string;
   /** Annotation `kmesh.net/netns`, as written; empty when there is none. */
   readonly netns: string;
   /** Canonical text, from status.podIPs or status.podIP. */
@@ -73,6 +76,8 @@ export interface ServiceObject extends ObjectBase {
   /** sessionAffinity ClientIP in seconds, 0 for none. */
   readonly affinitySeconds: number;
   readonly publishNotReady: boolean;
+  /** trafficDistribution; null: endpoints are alike wherever they are. */
+  readonly locality: LocalityPolicy | null;
   readonly balancePer: BalancePer;
 }
 
@@ -87,6 +92,8 @@ export interface SliceEndpoint {
   readonly state: EndpointState;
   /** Name of the Pod that targetRef names in the slice's namespace; empty when it names none. */
   readonly pod: string;
+  /** Empty when the slice does not say it. */
+  readonly zone: string;
 }
 
 export interface SlicePort {
@@ -111,6 +118,8 @@ export interface EntryEndpoint {
   readonly ports: PortMap;
   /** 0: never used. */
   readonly weight: number;
+  /** `region/zone/subzone` or empty. */
+  readonly locality: string;
   readonly labels: Labels;
 }
 
@@ -143,11 +152,15 @@ export interface WorkloadEntryObject extends ObjectBase {
   readonly address: string;
   readonly ports: PortMap;
   readonly weight: number;
+  /** `region/zone/subzone` or empty. */
+  readonly locality: string;
 }
 
 /** How endpoints share requests, as far as a rule says it. */
 export interface PolicyFields {
   readonly balance?: Pick<ClusterPolicy, 'balance' | 'hash'>;
+  /** Given with `balance`. `service`: as the Service says. Null: endpoints are alike wherever they are. */
+  readonly locality?: LocalityPolicy | 'service' | null;
   readonly connectTimeoutMs?: number;
 }
 

@@ -1,5 +1,6 @@
 /** How the endpoints of a cluster share their work: DestinationRule, subset and port settings put together. */
 import type { ClusterPolicy } from './http.ts';
+import type { LocalityPolicy } from './localities.ts';
 import type { BalancePer, DestinationRuleObject, PolicyFields, RuleSubset, TrafficPolicy } from './objects.ts';
 import type { ServicePort } from './types.ts';
 
@@ -25,6 +26,18 @@ export function policyOf(
   // Without requests there is nothing to hash but the source.
   const nothing = mode === 'tcp' && balance?.hash !== undefined && balance.hash.kind !== 'source';
   return { ...(balance === undefined || nothing ? { balance: 'random' } : balance), perConnection, connectTimeoutMs };
+}
+
+/** Where the endpoints of a port, or of a subset of them, are looked for first; `own`: what the Service says. */
+export function localityPolicyOf(
+  rule: DestinationRuleObject | null,
+  port: number,
+  subset: RuleSubset | null,
+  own: LocalityPolicy | null,
+): LocalityPolicy | null {
+  const ofRule = rule === null ? {} : fieldsAt(rule.policy, port, {});
+  const { locality = 'service' } = subset === null ? ofRule : fieldsAt(subset.policy, port, ofRule);
+  return locality === 'service' ? own : locality;
 }
 
 /** Fields of one level on top of those above it. A port's settings inherit nothing (Istio's portLevelSettings). */

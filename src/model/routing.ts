@@ -63,22 +63,20 @@ export function routesOf(sources: RouteSources, target: RoutingTarget): HttpRout
 export interface HostRoutes {
   readonly hostname: string;
   readonly key: string;
+  readonly origin: ObjectBase['origin'];
   readonly routes: readonly HttpRoute[] | null;
 }
 
 /**
  * The table of a listener. A service is known by its address, so that its routes take any Host; where hosts of a
- * ServiceEntry share the address, the first has what names none of the others.
+ * ServiceEntry share the address, the first has what names none of the others. `byHost`: the listener is on every address,
+ * so that only a host says who is meant.
  */
-export function routingOf(
-  hosts: readonly HostRoutes[],
-  port: number,
-  origin: ObjectBase['origin'],
-): HttpRouting | undefined {
-  if (hosts.every(({ routes }) => routes === null)) return undefined;
-  const virtualHosts = hosts.map(({ hostname, key, routes }, i) => {
+export function routingOf(hosts: readonly HostRoutes[], port: number, byHost: boolean): HttpRouting | undefined {
+  if (!byHost && hosts.every(({ routes }) => routes === null)) return undefined;
+  const virtualHosts = hosts.map(({ hostname, key, origin, routes }, i) => {
     const name = `${hostname}:${port}`;
-    const domains = [i === 0 ? '*' : hostname];
+    const domains = [i === 0 && !byHost ? '*' : hostname];
     return { name, domains, routes: routes ?? [plainRoute({ service: key, port, subset: '' }, origin)] };
   });
   return { virtualHosts };
@@ -211,17 +209,13 @@ class Joiner {
   /** The Gateway API's rule: the share of what is not there, or not allowed, is answered with 500. */
   #forwardOrFail({ destinations, ...action }: ForwardRule, { namespace }: ObjectBase): HttpAction {
     const clusters: WeightedCluster[] = [];
-    let total = 0;
     let lost = 0;
     for (const one of destinations) {
-      total += one.weight;
       const { cluster, missing } = this.#resolve(one, namespace);
       if (missing === null && this.#allowed(one.host, namespace)) clusters.push(this.#weighted(one, cluster));
       else lost += one.weight;
     }
-    if (clusters.length === 0 || (lost > 0 && lost === total)) return reply(500);
-    if (lost === 0) return { ...action, clusters };
-    return { ...action, clusters, abort: { status: 500, share: Math.round((lost / total) * 1_000_000) } };
+    return { ...action, clusters, ...(lost === 0 ? {} : { lost }) };
   }
 
   #weighted({ weight, headers }: Destination, cluster: ClusterRef): WeightedCluster {

@@ -15,6 +15,7 @@ function sameEndpoints(a: readonly Endpoint[], b: readonly Endpoint[]): boolean 
         one.address === other?.address &&
         one.port === other.port &&
         one.weight === other.weight &&
+        one.locality === other.locality &&
         one.workload === other.workload
       );
     })
@@ -49,6 +50,7 @@ function samePort(a: ServicePort, b: ServicePort | undefined): boolean {
     a.mode === b.mode &&
     samePolicy(a.policy, b.policy) &&
     a.routing === b.routing &&
+    a.listener === b.listener &&
     sameEndpoints(a.endpoints, b.endpoints) &&
     a.subsets.length === b.subsets.length &&
     a.subsets.every((one, i) => sameSubset(one, b.subsets[i]))

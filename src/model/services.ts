@@ -9,21 +9,22 @@ import {
   type Wanted,
 } from './endpoints.ts';
 import { serviceHost } from './hostnames.ts';
+import { type LocalityPolicy, type Place, spread } from './localities.ts';
 import type { Members } from './members.ts';
-import type { PodObject, ServiceEntryObject, ServiceObject } from './objects.ts';
-import { policyOf } from './policies.ts';
+import type { PodObject, RuleSubset, ServiceEntryObject, ServiceObject } from './objects.ts';
+import { localityPolicyOf, policyOf } from './policies.ts';
 import { appProtocolOf, modeOf } from './protocols.ts';
 import { keepRouting, type RouteSources, resolve, routesOf, routingOf } from './routing.ts';
 import type { Rules } from './rules.ts';
 import { selects } from './selectors.ts';
 import type { Slices } from './slices.ts';
 import { joinShares, type Share, tcpRuleFor } from './tcp-routes.ts';
-import type { Service, ServicePort, Subset } from './types.ts';
+import type { Endpoint, Origin, Service, ServicePort, Subset } from './types.ts';
 
 /** An object that gives services: its id is `KIND/NAMESPACE/NAME`. */
 export type ServiceSource = ServiceObject | ServiceEntryObject;
 
-const everyAddress = ['0.0.0.0', '::'] as const;
+export const everyAddress = ['0.0.0.0', '::'] as const;
 
 export function hostsOf(source: ServiceSource): readonly string[] {
   return source.kind === 'Service' ? [serviceHost(source.name, source.namespace)] : source.hosts;
@@ -39,6 +40,7 @@ export interface ServiceMakerOptions {
   readonly rules: Rules;
   readonly routes: RouteSources;
   readonly services: ReadonlyMap<string, Service>;
+  readonly place: Place;
 }
 
 /** What of an object is served. */
@@ -46,6 +48,16 @@ export interface Served {
   readonly hosts: readonly string[];
   /** Whether the port of this index has its listener. */
   readonly port: (index: number) => boolean;
+  /** Hosts of a listener that several objects share, this one's among them; null: it is the object's own. */
+  readonly shared: (index: number) => readonly SharedHost[] | null;
+}
+
+/** A host of a shared listener. */
+export interface SharedHost {
+  readonly hostname: string;
+  readonly key: string;
+  readonly portName: string;
+  readonly origin: Origin;
 }
 
 export interface Made {
@@ -75,11 +87,16 @@ export class ServiceMaker {
       if (!served.port(i)) continue;
       const found = this.#endpoints(id, source, i, null);
       if (found.unnamed) unnamed.push(i);
+      const shared = served.shared(i);
+      const listener = shared?.[0]?.key;
       for (const [h, { hostname, key }] of hosts.entries()) {
-        const one = this.#port(id, source, i, key, found);
+        const made = this.#port(id, source, i, key, found);
+        const one = listener === undefined || listener === key ? made : { ...made, listener };
         plain[h]?.push(one);
         // The first has the listener.
-        const routing = h === 0 && one.mode !== 'tcp' ? this.#routing(hosts, one, source, uses) : undefined;
+        const first = shared === null ? h === 0 : listener === key;
+        const table = shared ?? hosts.map((host) => ({ ...host, portName: made.name, origin: source.origin }));
+        const routing = first && one.mode !== 'tcp' ? this.#routing(table, one, shared !== null, uses) : undefined;
         const routed = routing === undefined ? this.#tcpRouted(one, hostname, uses) : { ...one, routing };
         ports[h]?.push(routed);
       }
@@ -121,29 +138,41 @@ export class ServiceMaker {
     const port = source.ports[i] ?? { name: '', port: 0, protocol: 'TCP', appProtocol: '' };
     const appProtocol = appProtocolOf(port.appProtocol, port.name);
     const place = { port: port.port, mode: modeOf(port.protocol, appProtocol, port.port) };
+    const located = source.kind === 'Service' ? source.locality : null;
+    const spreadOf = (part: PortEndpoints, subset: RuleSubset | null): Pick<Subset, 'endpoints' | 'unready'> => {
+      const policy = localityPolicyOf(rule, port.port, subset, located);
+      return { endpoints: policy === null ? part.endpoints : this.#spread(part, policy), unready: part.unready };
+    };
     const rule = this.#options.rules.of(key);
     const context = { rule, balancePer: source.balancePer };
     const subsets = (rule?.subsets ?? []).map((subset): Subset => {
       const wanted: Wanted = (labels) => selects(subset.labels, labels);
-      const { endpoints, unready } = this.#endpoints(id, source, i, wanted);
-      return { name: subset.name, endpoints, unready, policy: policyOf(context, place, subset) };
+      const part = spreadOf(this.#endpoints(id, source, i, wanted), subset);
+      return { name: subset.name, ...part, policy: policyOf(context, place, subset) };
     });
     return {
       name: port.name,
       port: port.port,
       protocol: port.protocol,
       ...(appProtocol === '' ? {} : { appProtocol }),
-      endpoints: found.endpoints,
-      unready: found.unready,
+      ...spreadOf(found, null),
       policy: policyOf(context, place),
       mode: place.mode,
       subsets,
     };
   }
 
-  #routing(hosts: readonly Host[], port: ServicePort, source: ServiceSource, uses: Set<string>) {
-    const routes = hosts.map((host) => ({ ...host, routes: routesOf(this.#options.routes, { ...host, port, uses }) }));
-    const made = routingOf(routes, port.port, source.origin);
+  #spread({ endpoints, away }: PortEndpoints, policy: LocalityPolicy): readonly Endpoint[] {
+    const { place, members } = this.#options;
+    return spread(endpoints, away, policy, place, (uid) => members.lookup.workload(uid)?.node ?? '');
+  }
+
+  #routing(hosts: readonly SharedHost[], port: ServicePort, byHost: boolean, uses: Set<string>) {
+    const routes = hosts.map((host) => {
+      const target = { ...host, port: { name: host.portName, port: port.port }, uses };
+      return { ...host, routes: routesOf(this.#options.routes, target) };
+    });
+    const made = routingOf(routes, port.port, byHost);
     const old = this.#options.services.get(hosts[0]?.key ?? '');
     return keepRouting(old?.ports.find((one) => one.port === port.port && one.protocol === 'TCP')?.routing, made);
   }
@@ -195,11 +224,6 @@ export class ServiceMaker {
   }
 }
 
-interface Host {
-  readonly hostname: string;
-  readonly key: string;
-}
-
 type Found = PortEndpoints & { readonly unnamed: boolean };
 
-const nothing: Found = { endpoints: [], unready: 0, unnamed: false };
+const nothing: Found = { endpoints: [], unready: 0, away: [], unnamed: false };

@@ -1,9 +1,7 @@
 /** Layer 4 routes of a VirtualService: the endpoints of a port are those of its destinations. */
+import { wholeNumbers } from './localities.ts';
 import type { TcpRule, VirtualServiceObject } from './route-objects.ts';
 import type { Endpoint, ServicePort } from './types.ts';
-
-/** Largest weight of one endpoint: keeps sums well within 32 bits. */
-const maxWeight = 1_000_000;
 
 /** The rule for a port: the first that takes it. */
 export function tcpRuleFor(object: VirtualServiceObject | null, port: number): TcpRule | null {
@@ -19,14 +17,14 @@ export interface Share extends Pick<ServicePort, 'endpoints' | 'unready' | 'poli
  * the others. The first destination says how they are chosen.
  */
 export function joinShares(shares: readonly Share[]): Pick<ServicePort, 'endpoints' | 'unready'> {
-  const used = shares.filter(({ weight, endpoints }) => weight > 0 && endpoints.length > 0);
+  const used = shares.filter(({ weight, endpoints }) => weight > 0 && endpoints.some((one) => one.weight > 0));
   const unready = shares.reduce((sum, share) => sum + share.unready, 0);
   const [first] = used;
   if (first !== undefined && used.length === 1) return { endpoints: first.endpoints, unready };
   const parts = new Map<string, { endpoint: Endpoint; part: number }>();
   for (const { weight, endpoints } of used) {
     const total = endpoints.reduce((sum, endpoint) => sum + endpoint.weight, 0);
-    for (const endpoint of endpoints) {
+    for (const endpoint of endpoints.filter((one) => one.weight > 0)) {
       const key = `${endpoint.address} ${endpoint.port}`;
       const part = (weight * endpoint.weight) / total + (parts.get(key)?.part ?? 0);
       parts.set(key, { endpoint, part });
@@ -35,14 +33,4 @@ export function joinShares(shares: readonly Share[]): Pick<ServicePort, 'endpoin
   const weights = wholeNumbers([...parts.values()].map(({ part }) => part));
   const endpoints = [...parts.values()].map(({ endpoint }, i) => ({ ...endpoint, weight: weights[i] ?? 1 }));
   return { endpoints, unready };
-}
-
-/** Whole numbers in the proportions of these: exact ones where small ones will do. */
-function wholeNumbers(parts: readonly number[]): number[] {
-  const largest = Math.max(...parts);
-  for (let scale = 1; scale <= 1000 && scale * largest <= maxWeight; scale++) {
-    const scaled = parts.map((part) => part * scale);
-    if (scaled.every((value) => Math.abs(value - Math.round(value)) < 1e-9)) return scaled.map(Math.round);
-  }
-  return parts.map((part) => Math.max(1, Math.round((part / largest) * maxWeight)));
 }

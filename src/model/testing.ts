@@ -43,6 +43,7 @@ export function pod(name: string, addresses: string[], rest: Partial<PodObject> 
     serviceAccount: 'default',
     hostNetwork: false,
     node: '',
+    locality: '',
     netns: '',
     addresses,
     ready: true,
@@ -63,6 +64,7 @@ export function service(name: string, addresses: string[], rest: Partial<Service
     ports: [{ name: 'http', port: 80, protocol: 'TCP', appProtocol: '', targetPort: 8080 }],
     affinitySeconds: 0,
     publishNotReady: false,
+    locality: null,
     balancePer: '',
     ...rest,
   };
@@ -80,7 +82,7 @@ export function slice(
     origin: origin(),
     service: of,
     ports: [{ name: 'http', port: 8080, protocol: 'TCP' }],
-    endpoints: endpoints.map(([address, state = 'ready', target = '']) => ({ address, state, pod: target })),
+    endpoints: endpoints.map(([address, state = 'ready', target = '']) => ({ address, state, pod: target, zone: '' })),
     ...rest,
   };
   return made;
@@ -104,7 +106,7 @@ export function entry(name: string, rest: Partial<ServiceEntryObject> = {}): Ser
 
 export function vm(name: string, address: string, rest: Partial<WorkloadEntryObject> = {}): WorkloadEntryObject {
   const common = { namespace: 'shop', name, origin: origin(), owner: name, serviceAccount: 'default', address };
-  return { kind: 'WorkloadEntry', labels: { app: 'db' }, ports: {}, weight: 1, ...common, ...rest };
+  return { kind: 'WorkloadEntry', labels: { app: 'db' }, ports: {}, weight: 1, locality: '', ...common, ...rest };
 }
 
 export function rule(name: string, host: string, balance: ClusterPolicy['balance'] | null, where = 'shop') {

@@ -37,6 +37,8 @@ export interface Workload {
   /** Path of the network namespace on this machine, when the object names one (`kmesh.net/netns`). */
   readonly netns?: string;
   readonly node?: string;
+  /** `region/zone/subzone`, when the object says it. */
+  readonly locality?: string;
   readonly origin: Origin;
 }
 
@@ -45,8 +47,10 @@ export interface Endpoint {
   /** Canonical text, IPv4 or IPv6. */
   readonly address: string;
   readonly port: number;
-  /** Relative weight, 1 or more. */
+  /** Relative weight; 0 is held in reserve for when endpoints nearer to the node are not ready. */
   readonly weight: number;
+  /** `region/zone/subzone`, when somebody says it; an empty region is not known. */
+  readonly locality?: string;
   /** uid of the workload that serves it, when it is known. */
   readonly workload?: string;
 }
@@ -69,6 +73,8 @@ export interface ServicePort {
   readonly subsets: readonly Subset[];
   /** Absent: every request goes to the endpoints above. */
   readonly routing?: HttpRouting;
+  /** Key of the service at whose listener the port's requests arrive and are routed by host; absent: at its own. */
+  readonly listener?: string;
 }
 
 /** Endpoints of a port with certain labels, and how they share requests. */

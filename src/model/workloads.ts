@@ -26,8 +26,9 @@ export function readsNetns(object: WorkloadObject): object is PodObject {
 export function makeWorkload(object: WorkloadObject, mode: DataplaneMode, resolve: ResolveNetns): Workload {
   const { kind, namespace, name, labels, owner, serviceAccount, origin } = object;
   const common = { uid: workloadUid(object), kind, namespace, name, serviceAccount, labels, owner, origin };
+  const located = object.locality === '' ? {} : { locality: object.locality };
   if (object.kind === 'WorkloadEntry') {
-    return { ...common, addresses: [object.address], ready: true, enrolled: false, hostNetwork: false };
+    return { ...common, ...located, addresses: [object.address], ready: true, enrolled: false, hostNetwork: false };
   }
   const { hostNetwork, finished } = object;
   const wanted = (object.dataplaneMode || mode) === 'kmesh';
@@ -41,6 +42,7 @@ export function makeWorkload(object: WorkloadObject, mode: DataplaneMode, resolv
     enrolled: wanted && !hostNetwork && !finished,
     hostNetwork,
     ...(object.netns === '' ? {} : { netns: found?.path ?? netnsPath(object.netns) }),
+    ...located,
     ...(object.node === '' ? {} : { node: object.node }),
   };
 }
@@ -48,6 +50,10 @@ export function makeWorkload(object: WorkloadObject, mode: DataplaneMode, resolv
 export function sameLabels(a: Labels, b: Labels): boolean {
   const keys = Object.keys(a);
   return keys.length === Object.keys(b).length && keys.every((key) => a[key] === b[key]);
+}
+
+export function samePlace(a: Workload, b: Workload): boolean {
+  return a.node === b.node && a.locality === b.locality;
 }
 
 export function sameWorkload(a: Workload, b: Workload): boolean {
@@ -59,7 +65,7 @@ export function sameWorkload(a: Workload, b: Workload): boolean {
     a.enrolled === b.enrolled &&
     a.hostNetwork === b.hostNetwork &&
     a.netns === b.netns &&
-    a.node === b.node &&
+    samePlace(a, b) &&
     a.origin === b.origin &&
     sameStrings(a.addresses, b.addresses) &&
     sameLabels(a.labels, b.labels)

@@ -131,7 +131,8 @@ function findListener(mesh: Mesh, host: string, port: number, namespace: string)
     for (const fits of [(own: string) => own === address, isAny]) {
       for (const service of mesh.services.values()) {
         const found = served(service);
-        if (found !== undefined && service.addresses.some(fits)) return { service, port: found, address };
+        if (found !== undefined && found.listener === undefined && service.addresses.some(fits))
+          return { service, port: found, address };
       }
     }
     return null;
@@ -140,10 +141,14 @@ function findListener(mesh: Mesh, host: string, port: number, namespace: string)
   const names = ['', `.${namespace}.svc.cluster.local`, '.svc.cluster.local', '.cluster.local'].map((d) => name + d);
   for (const wanted of names) {
     for (const service of mesh.services.values()) {
-      const [first] = service.addresses;
       const found = served(service);
-      if (service.hostname !== wanted || first === undefined || found === undefined) continue;
-      return { service, port: found, address: first };
+      if (service.hostname !== wanted || found === undefined) continue;
+      // Where others listen for it, they have its routes.
+      const listening = found.listener === undefined ? service : mesh.services.get(found.listener);
+      const port = listening === undefined ? undefined : served(listening);
+      const address = listening?.addresses[0];
+      if (listening === undefined || port === undefined || address === undefined) continue;
+      return { service: listening, port, address };
     }
   }
   return null;

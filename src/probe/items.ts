@@ -94,6 +94,7 @@ export function endpointItems(
           port: e.port,
           protocol: p.protocol,
           weight: e.weight,
+          locality: e.locality ?? null,
           workload: e.workload === undefined ? null : (mesh.workloads.get(e.workload)?.name ?? e.workload),
           connectionsOpened: Number((counted?.udpConnected ?? 0n) + (counted?.closed ?? 0n)) + (more?.active ?? 0),
           connectionsActive: more?.active ?? 0,
@@ -118,6 +119,7 @@ export function listenerItems(mesh: Mesh, stats: (cluster: bigint) => KmClusterS
   const items: ListenerItem[] = [];
   for (const s of [...mesh.services.values()].sort(byName)) {
     for (const p of s.ports) {
+      if (p.listener !== undefined) continue;
       for (const address of s.addresses) {
         const family = addressFamily(address);
         items.push({

@@ -121,7 +121,7 @@ export class Names {
       }
     }
     this.#byService.set(key, ids);
-    const served = service.ports.filter(({ protocol }) => protocol === 'TCP');
+    const served = service.ports.filter(({ protocol, listener }) => protocol === 'TCP' && listener === undefined);
     const listeners = served.flatMap((port) => service.addresses.map((a) => [hostPort(a, port.port), port] as const));
     for (const [at, port] of listeners) this.#listeners.set(at, { service, port });
     this.#listenersOf.set(

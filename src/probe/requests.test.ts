@@ -29,7 +29,9 @@ const workloads = new Map([frontend, reviews].map((w) => [w.uid, w]));
 const mesh = { workloads, services: new Map([[own.key, own]]) };
 names.update(mesh, { workloads: new Set(workloads.keys()), services: new Set([own.key]) });
 const clock = { monotonic: () => 0n, date: (ns: bigint) => new Date(Number(ns / 1_000_000n)) };
-const what = { names, compiler: new RouteCompiler(), clock };
+const compiler = new RouteCompiler();
+const generation = compiler.compile(`${own.key}:80`, routed.routing, 4).routes?.generation ?? 0n;
+const what = { names, compiler, clock };
 
 /** As the kernel writes it: what follows host and path in the head is in the record too. */
 const event = (change: Partial<KmRequestEvent> = {}): KmRequestEvent => ({
@@ -41,6 +43,7 @@ const event = (change: Partial<KmRequestEvent> = {}): KmRequestEvent => ({
   endpoint: 1n,
   requestBytes: 70n,
   responseBytes: 4000n,
+  generation,
   clientAddr: addressToWords('10.0.0.1'),
   askedAddr: addressToWords('10.96.0.1'),
   realAddr: addressToWords('10.0.0.2'),
@@ -94,6 +97,19 @@ test('what was answered here went nowhere, and still is a request to the service
   const item = requestItem(refused, what);
   assert.deepEqual(item.destination, { namespace: null, workload: null, address: null });
   assert.deepEqual([item.service, item.cluster, item.route, item.flags], ['shop/reviews', null, null, 'NR']);
+});
+
+test('a request is told by the table that routed it, after a change too', () => {
+  const other = { ...route, name: 'other', matches: [{ path: { kind: 'exact', value: '/x' } }] } as const;
+  const changed = { ...routed, routing: { virtualHosts: [{ name: 'all', domains: ['*'], routes: [other, route] }] } };
+  const service2 = { ...own, ports: [changed] };
+  const now = new Names(() => 0);
+  const delta = { workloads: new Set<string>(), services: new Set([own.key]) };
+  now.update({ workloads, services: new Map([[own.key, service2]]) }, delta);
+  const after = compiler.compile(`${own.key}:80`, changed.routing, 4).routes?.generation ?? 0n;
+  assert.notEqual(after, generation);
+  const routeOf = (of: bigint) => requestItem(event({ generation: of }), { ...what, names: now }).route;
+  assert.deepEqual([routeOf(generation), routeOf(after), routeOf(1n)], ['main', 'other', null]);
 });
 
 test('a listener on every address is found by its port; a service that went has none', () => {

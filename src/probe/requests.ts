@@ -52,16 +52,18 @@ export function requestItem(event: KmRequestEvent, { names, compiler, clock }: R
   };
 }
 
-/** By the table as it is now: a request that was routed just before a change may be told by another name. */
+/** By the table that routed it; null when that is not known any more. */
 function routeOf(
   event: KmRequestEvent,
   { service, port }: ListenerName,
   address: string,
   compiler: RouteCompiler,
 ): { readonly virtualHost: string; readonly route: RouteLabel } | null {
-  if (port.routing === undefined) return null;
-  const { routes } = compiler.compile(`${service.key}:${port.port}`, port.routing, addressFamily(address));
-  const host = routes?.virtualHosts[event.virtualHost];
+  const owner = `${service.key}:${port.port}`;
+  const { routing } = port;
+  const routes = routing === undefined ? null : compiler.compile(owner, routing, addressFamily(address)).routes;
+  const hosts = routes?.generation === event.generation ? routes.virtualHosts : compiler.labels(event.generation);
+  const host = hosts?.[event.virtualHost];
   const route = host?.routes[event.route];
   return host === undefined || route === undefined ? null : { virtualHost: host.name, route };
 }

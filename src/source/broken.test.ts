@@ -145,7 +145,8 @@ const expected: Readonly<Record<string, readonly string[]>> = {
   ],
   'unsupported-field': [
     'KM1011 Service shop/web unsupported-field.yaml:11 spec.internalTrafficPolicy: Local is not supported: endpoints of all nodes are used',
-    'KM1011 Service shop/web unsupported-field.yaml:12 spec.trafficDistribution: not supported: endpoints are not preferred by zone or node',
+    'KM1009 Service shop/web unsupported-field.yaml:12 spec.trafficDistribution: must be PreferClose, PreferSameZone or PreferSameNode, not "PreferFar"',
+    'KM1011 Service shop/web unsupported-field.yaml:13 spec.topologyKeys: not supported: endpoints are not preferred by zone or node',
   ],
   'workload-entry': [
     'KM1009 WorkloadEntry default/vm-1 workload-entry.yaml:6 spec.address: must be an IP address, not "10.0.0.1/32"',

@@ -224,6 +224,17 @@ export class Fields {
     return texts;
   }
 
+  /** A map of whole numbers within bounds, both included; empty when there is none. */
+  integers(name: string, min: number, max: number): Record<string, number> {
+    const numbers: Record<string, number> = {};
+    for (const [key, value] of this.#entries(name)) {
+      const good = typeof value === 'number' && Number.isInteger(value) && value >= min && value <= max;
+      if (good) setKey(numbers, ownText(key), value);
+      else this.error('KM1009', [name, key], `must be a number from ${min} to ${max}, not ${shown(value)}`);
+    }
+    return numbers;
+  }
+
   /** A map of port names to numbers. */
   portMap(name: string): Record<string, number> {
     const ports: Record<string, number> = {};

@@ -33,6 +33,7 @@ test('Service: defaults of the API', () => {
       selector: null,
       ports: [{ name: '', port: 80, protocol: 'TCP', appProtocol: '', targetPort: 80 }],
       affinitySeconds: 0,
+      locality: null,
       publishNotReady: false,
       balancePer: '',
     },
@@ -61,6 +62,7 @@ spec:
   externalIPs: []
   selector: {app: a}
   sessionAffinity: ClientIP
+  trafficDistribution: PreferSameNode
   publishNotReadyAddresses: true
   ports:
   - {name: web, port: 80, nodePort: 30080, targetPort: http, appProtocol: kubernetes.io/h2c}
@@ -79,6 +81,7 @@ status:
       { name: 'dns', port: 53, protocol: 'UDP', appProtocol: '', targetPort: 5353 },
     ],
     affinitySeconds: 10800,
+    locality: { kind: 'priority', keys: ['region', 'zone', 'node'] },
     publishNotReady: true,
     balancePer: '',
   });
@@ -106,7 +109,7 @@ test('Pod: without a status it is ready, and its addresses are to be found', () 
 });
 
 test('Pod: owner, service account, ports, sidecars', () => {
-  const pod = readPod(`  labels: {pod-template-hash: 7d9f}
+  const pod = readPod(`  labels: {pod-template-hash: 7d9f, istio-locality: us-east1.us-east1-b}
   ownerReferences: [{apiVersion: apps/v1, kind: ReplicaSet, name: web-7d9f, uid: x, controller: true}]
 spec:
   serviceAccountName: web
@@ -121,6 +124,7 @@ spec:
   assert.equal(pod['owner'], 'web');
   assert.equal(pod['serviceAccount'], 'web');
   assert.equal(pod['node'], 'node-1');
+  assert.equal(pod['locality'], 'us-east1/us-east1-b');
   assert.equal(pod['hostNetwork'], true);
   assert.deepEqual(pod['ports'], [
     { name: 'http', port: 8080, protocol: 'TCP' },
@@ -175,12 +179,12 @@ endpoints:
     { name: 'dns', port: 53, protocol: 'UDP' },
   ]);
   assert.deepEqual(slice['endpoints'], [
-    { address: 'fd00::1', state: 'ready', pod: '' },
-    { address: 'fd00::2', state: 'ready', pod: 'p' },
-    { address: 'fd00::3', state: 'ready', pod: '' },
-    { address: 'fd00::4', state: 'unready', pod: '' },
-    { address: 'fd00::5', state: 'draining', pod: '' },
-    { address: 'fd00::6', state: 'unready', pod: '' },
+    { address: 'fd00::1', state: 'ready', pod: '', zone: '' },
+    { address: 'fd00::2', state: 'ready', pod: 'p', zone: '' },
+    { address: 'fd00::3', state: 'ready', pod: '', zone: '' },
+    { address: 'fd00::4', state: 'unready', pod: '', zone: '' },
+    { address: 'fd00::5', state: 'draining', pod: '', zone: 'z' },
+    { address: 'fd00::6', state: 'unready', pod: '', zone: '' },
   ]);
 });
 
@@ -213,30 +217,34 @@ test('ServiceEntry, WorkloadEntry and DestinationRule in each of their versions'
           { name: 'dns', port: 53, protocol: 'UDP', appProtocol: '', targetPort: 53 },
         ],
         endpoints: [
-          { address: '10.0.0.1', ports: { http: 81 }, weight: 8, labels: { v: '1' } },
-          { address: '10.0.0.2', ports: {}, weight: 1, labels: {} },
+          { address: '10.0.0.1', ports: { http: 81 }, weight: 8, locality: 'a/b', labels: { v: '1' } },
+          { address: '10.0.0.2', ports: {}, weight: 1, locality: '', labels: {} },
         ],
         selector: null,
         balancePer: '',
       },
     );
-    assert.deepEqual(only(`${head('WorkloadEntry')}spec: {address: 10.0.0.1, labels: {app: a, v: "1"}, weight: 0}\n`), {
-      kind: 'WorkloadEntry',
-      namespace: 'shop',
-      name: 'x',
-      labels: { app: 'a', v: '1' },
-      owner: 'x',
-      serviceAccount: 'default',
-      address: '10.0.0.1',
-      ports: {},
-      weight: 0,
-    });
+    assert.deepEqual(
+      only(`${head('WorkloadEntry')}spec: {address: 10.0.0.1, labels: {app: a, v: "1"}, weight: 0, locality: r/z}\n`),
+      {
+        kind: 'WorkloadEntry',
+        namespace: 'shop',
+        name: 'x',
+        labels: { app: 'a', v: '1' },
+        owner: 'x',
+        serviceAccount: 'default',
+        address: '10.0.0.1',
+        ports: {},
+        weight: 0,
+        locality: 'r/z',
+      },
+    );
     const rule = (spec: string): Record<string, unknown> => ({ ...only(`${head('DestinationRule')}spec: ${spec}\n`) });
     assert.equal(rule('{host: web}')['host'], 'web.shop.svc.cluster.local');
     assert.equal(rule('{host: db.example}')['host'], 'db.example');
     const policy = (simple: string) =>
       rule(`{host: web, trafficPolicy: {loadBalancer: {simple: ${simple}}}}`)['policy'];
-    const balanced = (balance: string) => ({ ports: new Map(), balance: { balance } });
+    const balanced = (balance: string) => ({ ports: new Map(), balance: { balance }, locality: 'service' });
     assert.deepEqual(
       ['RANDOM', 'ROUND_ROBIN', 'UNSPECIFIED', 'LEAST_REQUEST', 'LEAST_CONN'].map(policy),
       ['random', 'round-robin', 'random', 'least-request', 'least-request'].map(balanced),

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { parseLocality } from '../model/localities.ts';
 import type { ServicePort } from '../model/types.ts';
-import { meshOf } from './testing.ts';
+import { meshOf, objectsOf } from './testing.ts';
 
 const usual = { balance: 'random', perConnection: false, connectTimeoutMs: 0 };
 
@@ -221,4 +222,55 @@ spec: {hosts: [web], tcp: [${tcp}]}
   // A port of no known protocol is TCP when a layer 4 rule takes it.
   const any = routed(`{route: [${to('v1', 1)}]}`, '[{port: 80}]');
   assert.deepEqual([any[0]?.mode, addresses(any[0])], ['tcp', ['10.0.0.1']]);
+});
+
+test('localityLbSetting: of the rule, of a port, of a subset, and of the Service', () => {
+  const found = (text: string) => {
+    const objects = objectsOf(text);
+    const [rule] = objects.filter((one) => one.kind === 'DestinationRule');
+    return rule?.policy;
+  };
+  const failover = { kind: 'failover', regions: [{ from: 'us', to: 'eu' }] };
+  const policy = found(
+    rule(`{host: web, trafficPolicy: {loadBalancer: {localityLbSetting: {failover: [{from: us, to: eu}]}}, portLevelSettings: [
+      {port: {number: 80}, loadBalancer: {localityLbSetting: {distribute: [{from: "us/*", to: {"us/*": 60, eu/b: 40}}]}}},
+      {port: {number: 81}, loadBalancer: {localityLbSetting: {enabled: false}}},
+      {port: {number: 82}, loadBalancer: {simple: RANDOM}},
+      {port: {number: 83}, loadBalancer: {localityLbSetting: {}}},
+      {port: {number: 84}, loadBalancer: {localityLbSetting: {failoverPriority: [
+        topology.istio.io/network, topology.kubernetes.io/region, kubernetes.io/hostname]}}}]}}`),
+  );
+  assert.deepEqual(policy?.locality, failover);
+  const to = [
+    ['us/*', 60],
+    ['eu/b', 40],
+  ];
+  assert.deepEqual(
+    [80, 81, 82, 83, 84].map((port) => policy?.ports.get(port)?.locality),
+    [
+      { kind: 'distribute', rules: [{ from: 'us/*', to }] },
+      null,
+      'service',
+      { kind: 'failover', regions: [] },
+      { kind: 'priority', keys: ['region', 'node'] },
+    ],
+  );
+  const service = (more: string) => `
+apiVersion: v1
+kind: Service
+metadata: {name: web, namespace: shop}
+spec: {clusterIP: 10.96.0.1, selector: {app: web}, ports: [{name: http, port: 80}]${more}}
+---`;
+  const place = { locality: parseLocality('us/a'), node: 'n' };
+  const pods = pod('a', '10.0.0.1', 'v1, istio-locality: us.a') + pod('b', '10.0.0.2', 'v2, istio-locality: eu.b');
+  const used = (text: string) => {
+    const [port] = meshOf(pods + text, { place }).mesh.services.get('shop/web.shop.svc.cluster.local')?.ports ?? [];
+    return [port, ...(port?.subsets ?? [])].map(addresses);
+  };
+  assert.deepEqual(used(service('')), [['10.0.0.1', '10.0.0.2']]);
+  assert.deepEqual(used(service(', trafficDistribution: PreferClose')), [['10.0.0.1', '10.0.0.2*0']]);
+  const subsets = 'subsets: [{name: all}, {name: plain, trafficPolicy: {loadBalancer: {simple: RANDOM}}}]';
+  const near = rule(`{host: web, ${subsets}, trafficPolicy: {loadBalancer: {localityLbSetting: {}}}}`);
+  const first = ['10.0.0.1', '10.0.0.2*0'];
+  assert.deepEqual(used(service('') + near), [first, first, ['10.0.0.1', '10.0.0.2']]);
 });

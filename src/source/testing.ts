@@ -98,13 +98,16 @@ ${extra}`;
 }
 
 /** A mesh of the objects of a text, which has nothing wrong with it; `problems` are those between objects. */
-export function meshOf(text: string): {
+export function meshOf(
+  text: string,
+  options: MeshBuilderOptions = {},
+): {
   readonly mesh: Mesh;
   readonly model: MeshBuilder;
   readonly problems: () => string[];
 } {
   const objects = objectsOf(text);
-  const model = new MeshBuilder();
+  const model = new MeshBuilder(options);
   model.apply({ upserted: objects, removed: [] });
   return { mesh: model.mesh, model, problems: () => model.problems().map((one) => `${one.code} ${problemLine(one)}`) };
 }

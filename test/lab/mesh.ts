@@ -123,6 +123,7 @@ spec:
 export interface Endpoint {
   readonly address: string;
   readonly weight?: number;
+  readonly locality?: string;
 }
 
 export interface EntryOptions {

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test as nodeTest } from 'node:test';
 import type { ClusterItem, ExplainReport, RequestItem, RouteItem } from '../../src/api/types.ts';
+import { httpLoadCommand, loadResult } from '../lab/clients.ts';
 import type { Host } from '../lab/host.ts';
 import { destination, service, virtualService } from '../lab/http-mesh.ts';
 import { Lab } from '../lab/lab.ts';
@@ -26,6 +27,15 @@ const routes = virtualService(
 - name: gone
   match: [{uri: {prefix: /gone}}]
   directResponse: {status: 410, body: {string: "it is gone\\n"}}
+- name: moved
+  match: [{uri: {prefix: /moved}}]
+  redirect: {uri: /plain, redirectCode: 308}
+- name: lost
+  match: [{uri: {exact: /lost}}]
+  route: ${to('forgotten')}
+- name: down
+  match: [{uri: {exact: /down}}]
+  route: [{destination: {host: down}}]
 - name: fault
   match: [{uri: {exact: /fault}}]
   fault: {abort: {percentage: {value: 100}, httpStatus: 418}}
@@ -41,6 +51,10 @@ const requests = [
   ['/plain', ['-H', 'x-user: jane'], 200, '-', 'jane'],
   ['/empty', [], 503, 'UH', 'empty'],
   ['/gone/1', [], 410, '-', 'gone'],
+  ['/moved', [], 308, '-', 'moved'],
+  ['/lost', [], 503, 'NC', 'lost'],
+  ['/down', [], 503, 'UF', 'down'],
+  ['/bad', ['-H', 'X-A : b'], 400, 'DPE', null],
   ['/fault', ['-X', 'PUT'], 418, 'FI', 'fault'],
   ['/nowhere', [], 404, 'NR', null],
 ] as const;
@@ -82,7 +96,11 @@ describe('HTTP: what is told of requests', { timeout: 180_000 * patience }, () =
     mesh = meshOf(lab);
     const pods = Object.entries(servers).map(([version, host]) => pod(host, { app: 'shop', version }));
     mesh.write('pods.yaml', file(namespace('shop', true), pod(client), ...pods));
-    mesh.write('shop.yaml', file(service('shop', { addresses: shop, selector: { app: 'shop' } })));
+    const down = { addresses: ['10.96.0.11', 'fd00:10:96::11'], selector: { version: 'v1' }, targetPort: 9 } as const;
+    mesh.write(
+      'shop.yaml',
+      file(service('shop', { addresses: shop, selector: { app: 'shop' } }), service('down', down)),
+    );
     mesh.write('subsets.yaml', destination('shop', ['v1', 'v2', 'none']));
     mesh.write('routes.yaml', routes);
     await mesh.start();
@@ -92,12 +110,17 @@ describe('HTTP: what is told of requests', { timeout: 180_000 * patience }, () =
 
   test('metrics count each request by its code and flags, and sort it by its duration', async () => {
     for (const [path, flags, status] of requests) assert.equal((await send(path, flags))[0], status, path);
-    const wanted = { '200 -': 2, '503 UH': 1, '410 -': 1, '418 FI': 1, '404 NR': 1 };
+    const wanted = {
+      ...{ '200 -': 2, '308 -': 1, '410 -': 1, '418 FI': 1, '400 DPE': 1, '404 NR': 1 },
+      ...{ '503 UH': 1, '503 NC': 1, '503 UF': 1 },
+    };
     const total = await samples('istio_requests_total');
     assert.deepEqual(Object.fromEntries(total), wanted);
     for (const line of await mesh.metric('istio_requests_total')) {
-      assert.match(line, /destination_service="shop\.shop\.svc\.cluster\.local"/);
-      const who = line.includes('response_code="200"') ? '(red|green)' : 'unknown';
+      const name = line.includes('response_flags="UF"') ? 'down' : 'shop';
+      assert.match(line, new RegExp(`destination_service="${name}\\.shop\\.svc\\.cluster\\.local"`));
+      const reached = line.includes('response_code="200"') || line.includes('response_flags="UF"');
+      const who = reached ? '(red|green)' : 'unknown';
       assert.match(line, new RegExp(`destination_workload="${who}"`));
     }
     assert.deepEqual(Object.fromEntries(await samples('istio_request_duration_milliseconds_count')), wanted);
@@ -117,7 +140,7 @@ describe('HTTP: what is told of requests', { timeout: 180_000 * patience }, () =
     const items = (await mesh.get<RouteItem>('routes')).filter((route) => route.service === 'shop');
     assert.deepEqual(
       items.map(({ name, matches, refused }) => [name, matches.length, refused]),
-      ['jane', 'empty', 'gone', 'fault', 'plain'].map((name) => [name, 1, null]),
+      ['jane', 'empty', 'gone', 'moved', 'lost', 'down', 'fault', 'plain'].map((name) => [name, 1, null]),
     );
     assert.ok(items.every(({ origin }) => origin.includes('routes.yaml:')));
     assert.deepEqual(items[0]?.domains, ['*']);
@@ -171,7 +194,7 @@ describe('HTTP: what is told of requests', { timeout: 180_000 * patience }, () =
       ['client', 'red', 'shop/shop', `${shop[0]}:80`, 'shop', 'GET'],
     );
     assert.match(first?.origin ?? '', /routes\.yaml:/);
-    assert.equal(items[4]?.method, 'PUT');
+    assert.equal(items.find(({ path }) => path === '/fault')?.method, 'PUT');
     const filters = ['--from-pod', 'shop/cli', '--http-status', '4+'];
     const failed = await mesh.ctl('observe', '-f', '--last', '100', '--first', '1', ...filters);
     assert.match(
@@ -188,6 +211,39 @@ describe('HTTP: what is told of requests', { timeout: 180_000 * patience }, () =
         .map((line) => (JSON.parse(line) as RequestItem).status),
       [418, 404],
     );
+  });
+
+  test('while tables change, each request is told by the name of the route that took it', async () => {
+    const tables = {
+      old: '- {name: first, match: [{uri: {prefix: /x}}], directResponse: {status: 410}}\n- {name: old, directResponse: {status: 411}}',
+      new: '- {name: new, directResponse: {status: 412}}',
+    };
+    mesh.write('routes.yaml', virtualService('shop', tables.old));
+    await mesh.settled();
+    const node = mesh.lab.node;
+    const live = node.spawn([`${mesh.checkout}/bin/kmeshctl`, 'observe', '-f', '-o', 'json']);
+    const cases = [{ from: ['411', '412'], path: '/', fields: ['host: shop'] }];
+    const flags = ['--until-eof', '--rate', '400', '--connections', '2'];
+    const load = client.spawn(httpLoadCommand(shop[0], 80, cases, flags), { holdInput: true });
+    await load.line(/^ready$/);
+    await live.line(/"status":41[12]/);
+    for (const version of ['new', 'old', 'new', 'old', 'new', 'old'] as const) {
+      mesh.write('routes.yaml', virtualService('shop', tables[version]));
+      await mesh.settled();
+    }
+    load.endInput();
+    const { errors, misrouted, answers } = await loadResult(load);
+    assert.deepEqual([errors, misrouted, Object.keys(answers).length], [{}, 0, 2]);
+    await live.kill('SIGINT');
+    const items = live.stdout
+      .trimEnd()
+      .split('\n')
+      .filter((line) => line.endsWith('}'))
+      .map((line) => JSON.parse(line) as RequestItem);
+    const told = new Set(items.map(({ status, route }) => `${status} ${route}`));
+    assert.deepEqual([...told].sort(), ['411 old', '412 new']);
+    mesh.write('routes.yaml', routes);
+    await mesh.settled();
   });
 
   test('the access log has a line for each request', async () => {

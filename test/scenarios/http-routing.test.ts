@@ -312,6 +312,20 @@ describe('HTTP routing', { skip: process.getuid?.() !== 0 && process.env['CI'] =
     assert.equal(await who('/?color=green'), 'green');
     assert.equal(await who('/'), 'red');
     assert.equal(await answer('/away?x=y'), '\n301 https://other.example/away?x=y');
+    // The share of what is not there gets 500, and says why.
+    const lost = '- backendRefs: [{name: red, port: 80, weight: 3}, {name: gone, port: 80, weight: 1}]';
+    await use(
+      service('red', { addresses: ['10.96.0.11', 'fd00:10:96::11'], selector: { version: 'v1' } }),
+      httpRoute('shop', lost),
+    );
+    const cases = [{ from: ['red', '500'], path: '/', fields: ['host: shop'] }];
+    const load = await httpLoad(client, shop[0], 80, cases, ['--requests', '2000']);
+    assert.deepEqual([load.failed, load.misrouted], [0, 0]);
+    const share = (load.answers['500'] ?? 0) / 2000;
+    // A standard deviation of 0.97 %.
+    assert.ok(Math.abs(share - 0.25) < 0.05, String(share));
+    const counted = (await mesh.metric('istio_requests_total')).find((line) => line.includes('response_code="500"'));
+    assert.match(counted ?? '', /response_flags="NC"/);
     mesh.write('routes.yaml', null);
     await mesh.settled();
   });

@@ -16,6 +16,7 @@ export type Edit =
 
 /** One cluster of a forward. */
 export interface Split {
+  /** 0n: there is none, and the answer is 500 (NC). */
   readonly cluster: bigint;
   /** 1 or more. */
   readonly weight: number;

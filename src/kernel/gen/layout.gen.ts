@@ -3,7 +3,7 @@ import { array, be16, be32, bytes, chars, s32, u32, u64 } from '../codec.ts';
 import type { Codec } from '../codec.ts';
 
 /** Changes whenever an object of another layout could not share this one's maps. */
-export const schema = '5de8fc7333e7';
+export const schema = '11477cf58d48';
 
 // km_phrase is the kernel side's own: a union without a name.
 
@@ -80,6 +80,13 @@ export const kmFlowFlags = {
   ECHOING: 32768,
 } as const;
 export type KmFlowFlags = (typeof kmFlowFlags)[keyof typeof kmFlowFlags];
+
+export const kmHalfFlags = {
+  FIN_SEEN: 1,
+  FIN_SENT: 2,
+  BACK: 4,
+} as const;
+export type KmHalfFlags = (typeof kmHalfFlags)[keyof typeof kmHalfFlags];
 
 export const kmHalfState = {
   FREE: 0,
@@ -645,6 +652,7 @@ export interface KmExchange {
   readonly cluster: bigint;
   readonly endpoint: bigint;
   readonly destination: bigint;
+  readonly generation: bigint;
   readonly requestBytes: number;
   readonly rcvStart: number;
   readonly route: number;
@@ -663,28 +671,29 @@ export interface KmExchange {
 }
 
 export const kmExchange: Codec<KmExchange> = {
-  size: 64,
+  size: 72,
   encode(value, view, offset) {
     view.setBigUint64(offset, value.startNs, true);
     view.setBigUint64(offset + 8, value.cluster, true);
     view.setBigUint64(offset + 16, value.endpoint, true);
     view.setBigUint64(offset + 24, value.destination, true);
-    view.setUint32(offset + 32, value.requestBytes, true);
-    view.setUint32(offset + 36, value.rcvStart, true);
-    view.setUint32(offset + 40, value.route, true);
-    view.setUint32(offset + 44, value.virtualHost, true);
-    view.setUint16(offset + 48, value.status, true);
-    view.setUint8(offset + 50, value.reason);
-    view.setUint8(offset + 51, value.open);
-    view.setUint8(offset + 52, value.hasRoute);
-    view.setUint8(offset + 53, value.flags);
-    view.setUint8(offset + 54, value.hostLength);
-    view.setUint8(offset + 55, value.pathLength);
-    view.setUint8(offset + 56, value.pathCut);
-    view.setUint8(offset + 57, value.pipelined);
-    view.setUint8(offset + 58, value.lost);
-    view.setUint8(offset + 59, value.hasText);
-    view.setUint32(offset + 60, 0);
+    view.setBigUint64(offset + 32, value.generation, true);
+    view.setUint32(offset + 40, value.requestBytes, true);
+    view.setUint32(offset + 44, value.rcvStart, true);
+    view.setUint32(offset + 48, value.route, true);
+    view.setUint32(offset + 52, value.virtualHost, true);
+    view.setUint16(offset + 56, value.status, true);
+    view.setUint8(offset + 58, value.reason);
+    view.setUint8(offset + 59, value.open);
+    view.setUint8(offset + 60, value.hasRoute);
+    view.setUint8(offset + 61, value.flags);
+    view.setUint8(offset + 62, value.hostLength);
+    view.setUint8(offset + 63, value.pathLength);
+    view.setUint8(offset + 64, value.pathCut);
+    view.setUint8(offset + 65, value.pipelined);
+    view.setUint8(offset + 66, value.lost);
+    view.setUint8(offset + 67, value.hasText);
+    view.setUint32(offset + 68, 0);
   },
   decode(view, offset) {
     return {
@@ -692,21 +701,22 @@ export const kmExchange: Codec<KmExchange> = {
       cluster: view.getBigUint64(offset + 8, true),
       endpoint: view.getBigUint64(offset + 16, true),
       destination: view.getBigUint64(offset + 24, true),
-      requestBytes: view.getUint32(offset + 32, true),
-      rcvStart: view.getUint32(offset + 36, true),
-      route: view.getUint32(offset + 40, true),
-      virtualHost: view.getUint32(offset + 44, true),
-      status: view.getUint16(offset + 48, true),
-      reason: view.getUint8(offset + 50),
-      open: view.getUint8(offset + 51),
-      hasRoute: view.getUint8(offset + 52),
-      flags: view.getUint8(offset + 53),
-      hostLength: view.getUint8(offset + 54),
-      pathLength: view.getUint8(offset + 55),
-      pathCut: view.getUint8(offset + 56),
-      pipelined: view.getUint8(offset + 57),
-      lost: view.getUint8(offset + 58),
-      hasText: view.getUint8(offset + 59),
+      generation: view.getBigUint64(offset + 32, true),
+      requestBytes: view.getUint32(offset + 40, true),
+      rcvStart: view.getUint32(offset + 44, true),
+      route: view.getUint32(offset + 48, true),
+      virtualHost: view.getUint32(offset + 52, true),
+      status: view.getUint16(offset + 56, true),
+      reason: view.getUint8(offset + 58),
+      open: view.getUint8(offset + 59),
+      hasRoute: view.getUint8(offset + 60),
+      flags: view.getUint8(offset + 61),
+      hostLength: view.getUint8(offset + 62),
+      pathLength: view.getUint8(offset + 63),
+      pathCut: view.getUint8(offset + 64),
+      pipelined: view.getUint8(offset + 65),
+      lost: view.getUint8(offset + 66),
+      hasText: view.getUint8(offset + 67),
     };
   },
 };
@@ -781,7 +791,7 @@ export interface KmFlow {
 }
 
 export const kmFlow: Codec<KmFlow> = {
-  size: 1592,
+  size: 1608,
   encode(value, view, offset) {
     view.setUint32(offset, value.flags, true);
     view.setUint8(offset + 4, value.current);
@@ -822,11 +832,11 @@ export const kmFlow: Codec<KmFlow> = {
     view.setUint32(offset + 184, value.held, true);
     view.setUint32(offset + 188, value.fence, true);
     kmExchange.encode(value.now, view, offset + 200);
-    kmExchange.encode(value.next, view, offset + 264);
-    kmExchangeText.encode(value.nowText, view, offset + 328);
-    kmExchangeText.encode(value.nextText, view, offset + 528);
-    kmHalf.encode(value.victim, view, offset + 728);
-    kmHalfx8.encode(value.half, view, offset + 824);
+    kmExchange.encode(value.next, view, offset + 272);
+    kmExchangeText.encode(value.nowText, view, offset + 344);
+    kmExchangeText.encode(value.nextText, view, offset + 544);
+    kmHalf.encode(value.victim, view, offset + 744);
+    kmHalfx8.encode(value.half, view, offset + 840);
     view.setUint32(offset + 68, 0);
     view.setUint32(offset + 192, 0);
     view.setUint32(offset + 196, 0);
@@ -872,11 +882,11 @@ export const kmFlow: Codec<KmFlow> = {
       held: view.getUint32(offset + 184, true),
       fence: view.getUint32(offset + 188, true),
       now: kmExchange.decode(view, offset + 200),
-      next: kmExchange.decode(view, offset + 264),
-      nowText: kmExchangeText.decode(view, offset + 328),
-      nextText: kmExchangeText.decode(view, offset + 528),
-      victim: kmHalf.decode(view, offset + 728),
-      half: kmHalfx8.decode(view, offset + 824),
+      next: kmExchange.decode(view, offset + 272),
+      nowText: kmExchangeText.decode(view, offset + 344),
+      nextText: kmExchangeText.decode(view, offset + 544),
+      victim: kmHalf.decode(view, offset + 744),
+      half: kmHalfx8.decode(view, offset + 840),
     };
   },
 };
@@ -1293,6 +1303,7 @@ export interface KmRequestEvent {
   readonly endpoint: bigint;
   readonly requestBytes: bigint;
   readonly responseBytes: bigint;
+  readonly generation: bigint;
   readonly clientAddr: readonly number[];
   readonly askedAddr: readonly number[];
   readonly realAddr: readonly number[];
@@ -1313,7 +1324,7 @@ export interface KmRequestEvent {
 }
 
 export const kmRequestEvent: Codec<KmRequestEvent> = {
-  size: 336,
+  size: 344,
   encode(value, view, offset) {
     view.setBigUint64(offset, value.timeNs, true);
     view.setBigUint64(offset + 8, value.durationNs, true);
@@ -1323,25 +1334,26 @@ export const kmRequestEvent: Codec<KmRequestEvent> = {
     view.setBigUint64(offset + 40, value.endpoint, true);
     view.setBigUint64(offset + 48, value.requestBytes, true);
     view.setBigUint64(offset + 56, value.responseBytes, true);
-    be32x4.encode(value.clientAddr, view, offset + 64);
-    be32x4.encode(value.askedAddr, view, offset + 80);
-    be32x4.encode(value.realAddr, view, offset + 96);
-    view.setUint16(offset + 112, value.clientPort, false);
-    view.setUint16(offset + 114, value.askedPort, false);
-    view.setUint16(offset + 116, value.realPort, false);
-    view.setUint16(offset + 118, value.status, true);
-    view.setUint32(offset + 120, value.route, true);
-    view.setUint32(offset + 124, value.virtualHost, true);
-    view.setUint8(offset + 128, value.reason);
-    view.setUint8(offset + 129, value.hasRoute);
-    view.setUint8(offset + 130, value.hostLength);
-    view.setUint8(offset + 131, value.pathLength);
-    view.setUint8(offset + 132, value.pathCut);
-    chars8.encode(value.method, view, offset + 136);
-    chars64.encode(value.host, view, offset + 144);
-    chars128.encode(value.path, view, offset + 208);
-    view.setUint8(offset + 133, 0);
-    view.setUint16(offset + 134, 0);
+    view.setBigUint64(offset + 64, value.generation, true);
+    be32x4.encode(value.clientAddr, view, offset + 72);
+    be32x4.encode(value.askedAddr, view, offset + 88);
+    be32x4.encode(value.realAddr, view, offset + 104);
+    view.setUint16(offset + 120, value.clientPort, false);
+    view.setUint16(offset + 122, value.askedPort, false);
+    view.setUint16(offset + 124, value.realPort, false);
+    view.setUint16(offset + 126, value.status, true);
+    view.setUint32(offset + 128, value.route, true);
+    view.setUint32(offset + 132, value.virtualHost, true);
+    view.setUint8(offset + 136, value.reason);
+    view.setUint8(offset + 137, value.hasRoute);
+    view.setUint8(offset + 138, value.hostLength);
+    view.setUint8(offset + 139, value.pathLength);
+    view.setUint8(offset + 140, value.pathCut);
+    chars8.encode(value.method, view, offset + 144);
+    chars64.encode(value.host, view, offset + 152);
+    chars128.encode(value.path, view, offset + 216);
+    view.setUint8(offset + 141, 0);
+    view.setUint16(offset + 142, 0);
   },
   decode(view, offset) {
     return {
@@ -1353,23 +1365,24 @@ export const kmRequestEvent: Codec<KmRequestEvent> = {
       endpoint: view.getBigUint64(offset + 40, true),
       requestBytes: view.getBigUint64(offset + 48, true),
       responseBytes: view.getBigUint64(offset + 56, true),
-      clientAddr: be32x4.decode(view, offset + 64),
-      askedAddr: be32x4.decode(view, offset + 80),
-      realAddr: be32x4.decode(view, offset + 96),
-      clientPort: view.getUint16(offset + 112, false),
-      askedPort: view.getUint16(offset + 114, false),
-      realPort: view.getUint16(offset + 116, false),
-      status: view.getUint16(offset + 118, true),
-      route: view.getUint32(offset + 120, true),
-      virtualHost: view.getUint32(offset + 124, true),
-      reason: view.getUint8(offset + 128),
-      hasRoute: view.getUint8(offset + 129),
-      hostLength: view.getUint8(offset + 130),
-      pathLength: view.getUint8(offset + 131),
-      pathCut: view.getUint8(offset + 132),
-      method: chars8.decode(view, offset + 136),
-      host: chars64.decode(view, offset + 144),
-      path: chars128.decode(view, offset + 208),
+      generation: view.getBigUint64(offset + 64, true),
+      clientAddr: be32x4.decode(view, offset + 72),
+      askedAddr: be32x4.decode(view, offset + 88),
+      realAddr: be32x4.decode(view, offset + 104),
+      clientPort: view.getUint16(offset + 120, false),
+      askedPort: view.getUint16(offset + 122, false),
+      realPort: view.getUint16(offset + 124, false),
+      status: view.getUint16(offset + 126, true),
+      route: view.getUint32(offset + 128, true),
+      virtualHost: view.getUint32(offset + 132, true),
+      reason: view.getUint8(offset + 136),
+      hasRoute: view.getUint8(offset + 137),
+      hostLength: view.getUint8(offset + 138),
+      pathLength: view.getUint8(offset + 139),
+      pathCut: view.getUint8(offset + 140),
+      method: chars8.decode(view, offset + 144),
+      host: chars64.decode(view, offset + 152),
+      path: chars128.decode(view, offset + 216),
     };
   },
 };
@@ -1760,10 +1773,11 @@ export interface KmSegment {
   readonly mss: number;
   readonly scale: number;
   readonly sack: number;
+  readonly back: number;
 }
 
 export const kmSegment: Codec<KmSegment> = {
-  size: 52,
+  size: 56,
   encode(value, view, offset) {
     be32x4.encode(value.from, view, offset);
     be32x4.encode(value.to, view, offset + 16);
@@ -1777,6 +1791,9 @@ export const kmSegment: Codec<KmSegment> = {
     view.setUint16(offset + 48, value.mss, true);
     view.setUint8(offset + 50, value.scale);
     view.setUint8(offset + 51, value.sack);
+    view.setUint8(offset + 52, value.back);
+    view.setUint8(offset + 53, 0);
+    view.setUint16(offset + 54, 0);
   },
   decode(view, offset) {
     return {
@@ -1792,6 +1809,7 @@ export const kmSegment: Codec<KmSegment> = {
       mss: view.getUint16(offset + 48, true),
       scale: view.getUint8(offset + 50),
       sack: view.getUint8(offset + 51),
+      back: view.getUint8(offset + 52),
     };
   },
 };
@@ -2060,39 +2078,39 @@ export interface KmWork {
 }
 
 export const kmWork: Codec<KmWork> = {
-  size: 468,
+  size: 472,
   encode(value, view, offset) {
     kmPacket.encode(value.p, view, offset);
     kmSegment.encode(value.to, view, offset + 56);
-    kmSyn.encode(value.syn, view, offset + 108);
-    kmFlowKey.encode(value.key, view, offset + 112);
-    kmFlowKey.encode(value.wire, view, offset + 148);
-    view.setUint32(offset + 184, value.fromClient, true);
-    view.setUint32(offset + 188, value.outside, true);
-    view.setUint32(offset + 192, value.device, true);
-    view.setUint32(offset + 196, value.cloning, true);
-    bytes128.encode(value.options, view, offset + 200);
-    kmHeader.encode(value.before, view, offset + 328);
-    kmHeader.encode(value.after, view, offset + 360);
-    kmRewrite4.encode(value.rewrite4, view, offset + 392);
-    kmRewrite6.encode(value.rewrite6, view, offset + 420);
+    kmSyn.encode(value.syn, view, offset + 112);
+    kmFlowKey.encode(value.key, view, offset + 116);
+    kmFlowKey.encode(value.wire, view, offset + 152);
+    view.setUint32(offset + 188, value.fromClient, true);
+    view.setUint32(offset + 192, value.outside, true);
+    view.setUint32(offset + 196, value.device, true);
+    view.setUint32(offset + 200, value.cloning, true);
+    bytes128.encode(value.options, view, offset + 204);
+    kmHeader.encode(value.before, view, offset + 332);
+    kmHeader.encode(value.after, view, offset + 364);
+    kmRewrite4.encode(value.rewrite4, view, offset + 396);
+    kmRewrite6.encode(value.rewrite6, view, offset + 424);
   },
   decode(view, offset) {
     return {
       p: kmPacket.decode(view, offset),
       to: kmSegment.decode(view, offset + 56),
-      syn: kmSyn.decode(view, offset + 108),
-      key: kmFlowKey.decode(view, offset + 112),
-      wire: kmFlowKey.decode(view, offset + 148),
-      fromClient: view.getUint32(offset + 184, true),
-      outside: view.getUint32(offset + 188, true),
-      device: view.getUint32(offset + 192, true),
-      cloning: view.getUint32(offset + 196, true),
-      options: bytes128.decode(view, offset + 200),
-      before: kmHeader.decode(view, offset + 328),
-      after: kmHeader.decode(view, offset + 360),
-      rewrite4: kmRewrite4.decode(view, offset + 392),
-      rewrite6: kmRewrite6.decode(view, offset + 420),
+      syn: kmSyn.decode(view, offset + 112),
+      key: kmFlowKey.decode(view, offset + 116),
+      wire: kmFlowKey.decode(view, offset + 152),
+      fromClient: view.getUint32(offset + 188, true),
+      outside: view.getUint32(offset + 192, true),
+      device: view.getUint32(offset + 196, true),
+      cloning: view.getUint32(offset + 200, true),
+      options: bytes128.decode(view, offset + 204),
+      before: kmHeader.decode(view, offset + 332),
+      after: kmHeader.decode(view, offset + 364),
+      rewrite4: kmRewrite4.decode(view, offset + 396),
+      rewrite6: kmRewrite6.decode(view, offset + 424),
     };
   },
 };
@@ -2103,6 +2121,7 @@ const kmRouteHeaderFieldx128 = array(kmRouteHeaderField, 128);
 /** Every map by name. The value of a per-CPU map is one CPU's. */
 export const mapTypes = {
   km_affinity: { type: 'lru_hash', key: kmAffinityKey, value: kmAffinity, flags: 0 },
+  km_backs: { type: 'array', key: u32, value: u32, flags: 0 },
   km_cluster: { type: 'hash', key: u64, value: kmCluster, flags: 1 },
   km_cluster_stats: { type: 'hash', key: u64, value: kmClusterStats, flags: 1 },
   km_config: { type: 'array', key: u32, value: kmConfig, flags: 0 },

@@ -1,9 +1,12 @@
 /** networking.istio.io DestinationRule: how the endpoints of a host share requests, and which of them are a subset. */
+import { hashNameMax } from '../../model/http.ts';
 import type { PolicyFields, RuleSubset, TrafficPolicy } from '../../model/objects.ts';
 import { type Fields, fieldTable, shown } from '../fields.ts';
 import { dnsNameProblem, labelValueProblem } from '../names.ts';
+import { checkHeaderName } from './http.ts';
 import { completeHost, networkingVersions, warnExportTo } from './istio.ts';
 import { type KindReader, readBalancePer, readLabels, rootTable } from './kind.ts';
+import { readLocalitySetting } from './locality.ts';
 
 const specTable = fieldTable({
   read: 'host trafficPolicy subsets exportTo',
@@ -11,12 +14,12 @@ const specTable = fieldTable({
   closed: true,
 });
 const subsetTable = fieldTable({ read: 'name labels trafficPolicy', closed: true });
+const noEjection = 'endpoints are not ejected; what the objects say of their health counts';
 const refusedPolicy = {
-  outlierDetection: 'not supported: endpoints are not ejected; what the objects say of their health counts',
   tls: 'not supported: the mesh does not encrypt',
 };
 const policyTable = fieldTable({
-  read: 'loadBalancer connectionPool portLevelSettings',
+  read: 'loadBalancer connectionPool portLevelSettings outlierDetection',
   refused: {
     ...refusedPolicy,
     tunnel: 'not supported: connections are not tunnelled',
@@ -26,7 +29,7 @@ const policyTable = fieldTable({
   closed: true,
 });
 const portPolicyTable = fieldTable({
-  read: 'port loadBalancer connectionPool',
+  read: 'port loadBalancer connectionPool outlierDetection',
   refused: refusedPolicy,
   closed: true,
 });
@@ -71,16 +74,6 @@ const cookieTable = fieldTable({
   closed: true,
 });
 const maglevTable = fieldTable({ read: 'tableSize', closed: true });
-const localityTable = fieldTable({
-  read: 'enabled',
-  refused: {
-    distribute: 'not supported: endpoints are alike wherever they are',
-    failover: 'not supported: endpoints are alike wherever they are',
-    failoverPriority: 'not supported: endpoints are alike wherever they are',
-  },
-  closed: true,
-});
-
 export const destinationRuleReader: KindReader = {
   kind: 'DestinationRule',
   apiVersions: networkingVersions,
@@ -146,8 +139,15 @@ function readFields(policy: Fields): PolicyFields {
   if (timeout !== null && (timeout < 1 || timeout > 3_600_000)) {
     pool?.error('KM1009', ['connectTimeout'], 'must be from 1ms to 1h');
   }
+  const locality = balancer === null ? 'service' : readLocalitySetting(balancer);
+  if (policy.has('outlierDetection')) {
+    // Istio asks for it beside fail-over, which here goes by what the objects say anyway.
+    if (locality !== null && locality !== 'service')
+      policy.warn('KM1014', ['outlierDetection'], `has no effect: ${noEjection}`);
+    else policy.error('KM1011', ['outlierDetection'], `not supported: ${noEjection}`);
+  }
   return {
-    ...(balancer === null ? {} : { balance: readBalance(balancer) }),
+    ...(balancer === null ? {} : { balance: readBalance(balancer), locality }),
     ...(timeout === null ? {} : { connectTimeoutMs: Math.round(timeout) }),
   };
 }
@@ -161,10 +161,6 @@ const simple: Readonly<Record<string, 'random' | 'round-robin' | 'least-request'
 };
 
 function readBalance(balancer: Fields): NonNullable<PolicyFields['balance']> {
-  const locality = balancer.map('localityLbSetting', localityTable);
-  if (locality !== null && locality.boolean('enabled') !== false) {
-    locality.error('KM1011', ['enabled'], 'only false is supported: endpoints are alike wherever they are');
-  }
   const name = balancer.oneOf('simple', [...Object.keys(simple), 'PASSTHROUGH']);
   if (name === 'PASSTHROUGH') {
     balancer.error('KM1011', ['simple'], 'PASSTHROUGH is not supported: a service always has its endpoints');
@@ -185,6 +181,20 @@ function readHash(hash: Fields): { readonly kind: 'source' } | { readonly kind: 
   const given = Number(header !== '') + Number(cookie !== null) + Number(source);
   if (given === 0) hash.error('KM1010', [], 'needs one of httpHeaderName, httpCookie and useSourceIp');
   if (given > 1) hash.error('KM1009', [], 'takes only one of httpHeaderName, httpCookie and useSourceIp');
-  if (cookie !== null) return { kind: 'cookie', name: cookie.required('name') };
-  return header === '' ? { kind: 'source' } : { kind: 'header', name: header.toLowerCase() };
+  if (cookie !== null) {
+    const name = cookie.required('name');
+    checkHashName(cookie, 'name', name);
+    return { kind: 'cookie', name };
+  }
+  if (header === '') return { kind: 'source' };
+  checkHashName(hash, 'httpHeaderName', header);
+  return { kind: 'header', name: header.toLowerCase() };
+}
+
+/** Names of headers and cookies have one syntax (RFC 6265 4.1.1). */
+function checkHashName(fields: Fields, at: string, name: string): void {
+  if (name === '') return;
+  checkHeaderName(fields, [at], name);
+  const bytes = Buffer.byteLength(name);
+  if (bytes > hashNameMax) fields.error('KM1011', [at], `too long: at most ${hashNameMax} bytes, not ${bytes}`);
 }

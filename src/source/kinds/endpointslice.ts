@@ -7,10 +7,10 @@ import { type KindReader, readAddress } from './kind.ts';
 import { readProtocol } from './service.ts';
 
 const rootTable = fieldTable({ read: 'apiVersion kind metadata addressType endpoints ports' });
-// Zone hints only say which of the endpoints to prefer; all are used alike.
+// Hints are made for proxies that only see the whole; here the zones themselves are compared.
 const endpointTable = fieldTable({
-  read: 'addresses conditions targetRef',
-  harmless: 'hostname nodeName zone hints deprecatedTopology',
+  read: 'addresses conditions targetRef zone',
+  harmless: 'hostname nodeName hints deprecatedTopology',
 });
 const conditionsTable = fieldTable({ read: 'ready serving terminating' });
 const portTable = fieldTable({ read: 'name port protocol', harmless: 'appProtocol' });
@@ -75,7 +75,8 @@ function readEndpoint(fields: Fields, family: 4 | 6, namespace: string): SliceEn
       fields.error('KM1009', ['addresses', i], `must be a usable address, not ${shown(text)}`);
     } else if (i === 0) address = read.address;
   }
-  return { address, state: readState(fields), pod: readTarget(fields, namespace) };
+  const state = readState(fields);
+  return { address, state, pod: readTarget(fields, namespace), zone: fields.string('zone') };
 }
 
 /** A condition that is not given counts as the API reference says: ready and serving are true, terminating is false. */

@@ -13,8 +13,7 @@ export const networkingVersions = [
 
 /** Fields of an Istio WorkloadEntry's spec, which is also an endpoint of a ServiceEntry. */
 export const workloadEntryTable = fieldTable({
-  read: 'address ports labels weight serviceAccount',
-  harmless: 'locality',
+  read: 'address ports labels weight serviceAccount locality',
   refused: { network: 'not supported: there are no gateways to other networks' },
 });
 
@@ -29,7 +28,24 @@ export function readEntryEndpoint(fields: Fields): Omit<EntryEndpoint, 'labels'>
       fields.error('KM1009', ['address'], `must be a usable address, not ${shown(text)}`);
     } else address = read.address;
   }
-  return { address, ports: fields.portMap('ports'), weight: fields.integer('weight', 0, 0xffffffff) ?? 1 };
+  const weight = fields.integer('weight', 0, 0xffffffff) ?? 1;
+  return { address, ports: fields.portMap('ports'), weight, locality: readLocality(fields, 'locality') };
+}
+
+/** `region/zone/subzone`, of which the last ones may be missing. */
+export function readLocality(fields: Fields, name: string): string {
+  const text = fields.string(name);
+  const problem = text === '' ? '' : localityProblem(text);
+  if (problem !== '') fields.error('KM1009', [name], `${problem}: ${shown(text)}`);
+  return text;
+}
+
+/** Why a text is no place; empty when it is. */
+export function localityProblem(text: string): string {
+  const parts = text.split('/');
+  if (parts.length > 3 || parts.some((part) => part === ''))
+    return 'must be REGION, REGION/ZONE or REGION/ZONE/SUBZONE';
+  return parts.some((part) => part.includes('*')) ? 'must be a place, not a pattern' : '';
 }
 
 /** A host as Istio's routing objects name it: a short name is a Service of the object's namespace. */

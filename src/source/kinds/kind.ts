@@ -77,6 +77,12 @@ export function readBalancePer({ fields }: Metadata): BalancePer {
   return (annotations?.oneOf('kmesh.net/balance-per', ['connection', 'request']) ?? '') as BalancePer;
 }
 
+/** Label `istio-locality`, in which dots stand for slashes, as labels have none: `region/zone/subzone`. */
+export function localityOf(labels: Labels): string {
+  const text = labels['istio-locality'] ?? '';
+  return text.includes('/') ? text : text.replaceAll('.', '/');
+}
+
 /** creationTimestamp in milliseconds since 1970; Infinity when the object has none: it is younger than those that do. */
 export function readCreated({ fields }: Metadata): number {
   const time = Date.parse(fields?.string('creationTimestamp') ?? '');

@@ -3,7 +3,7 @@ import type { ContainerPort } from '../../model/objects.ts';
 import type { Protocol } from '../../model/types.ts';
 import { type Fields, fieldTable } from '../fields.ts';
 import { portNameProblem } from '../names.ts';
-import { dataplaneMode, type KindReader, type Metadata, readAddress } from './kind.ts';
+import { dataplaneMode, type KindReader, localityOf, type Metadata, readAddress } from './kind.ts';
 
 const podTable = fieldTable({ read: 'apiVersion kind metadata spec status' });
 
@@ -53,6 +53,7 @@ export const podReader: KindReader = {
       serviceAccount: spec?.string('serviceAccountName') || 'default',
       hostNetwork: spec?.boolean('hostNetwork') === true,
       node: spec?.string('nodeName') ?? '',
+      locality: localityOf(labels),
       netns: readNetns(meta),
       addresses: status.addresses,
       ready: status.ready && !(meta.fields?.has('deletionTimestamp') ?? false),

@@ -1,5 +1,6 @@
 /** core/v1 Service. Its cluster IPs are served; node ports, external IPs and load balancers are left alone. */
 import { addressFamily, isUnspecified } from '../../base/address.ts';
+import type { LocalityPolicy } from '../../model/localities.ts';
 import type { ServiceObjectPort } from '../../model/objects.ts';
 import type { Protocol } from '../../model/types.ts';
 import { type Fields, fieldTable, shown } from '../fields.ts';
@@ -8,11 +9,10 @@ import { type KindReader, readAddress, readBalancePer, readLabels, rootTable } f
 
 const specTable = fieldTable({
   read: `type clusterIP clusterIPs selector ports sessionAffinity sessionAffinityConfig publishNotReadyAddresses
-    internalTrafficPolicy externalIPs loadBalancerIP loadBalancerSourceRanges externalName`,
+    internalTrafficPolicy trafficDistribution externalIPs loadBalancerIP loadBalancerSourceRanges externalName`,
   harmless: `ipFamilies ipFamilyPolicy externalTrafficPolicy healthCheckNodePort allocateLoadBalancerNodePorts
     loadBalancerClass`,
   refused: {
-    trafficDistribution: 'not supported: endpoints are not preferred by zone or node',
     topologyKeys: 'not supported: endpoints are not preferred by zone or node',
   },
 });
@@ -58,11 +58,19 @@ export const serviceReader: KindReader = {
       selector: Object.keys(selector).length === 0 ? null : selector,
       ports,
       affinitySeconds,
+      locality: readDistribution(spec),
       publishNotReady: spec.boolean('publishNotReadyAddresses') === true,
       balancePer: readBalancePer(meta),
     };
   },
 };
+
+/** trafficDistribution of core/v1: nearer endpoints come first. */
+function readDistribution(spec: Fields): LocalityPolicy | null {
+  const name = spec.oneOf('trafficDistribution', ['PreferClose', 'PreferSameZone', 'PreferSameNode']);
+  if (name === '') return null;
+  return { kind: 'priority', keys: name === 'PreferSameNode' ? ['region', 'zone', 'node'] : ['region', 'zone'] };
+}
 
 function readAddresses(spec: Fields): string[] {
   const clusterIP = spec.string('clusterIP');

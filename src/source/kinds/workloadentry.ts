@@ -1,6 +1,6 @@
 /** networking.istio.io WorkloadEntry: a VM or process with an address. */
 import { networkingVersions, readEntryEndpoint, workloadEntryTable } from './istio.ts';
-import { type KindReader, readLabels, rootTable } from './kind.ts';
+import { type KindReader, localityOf, readLabels, rootTable } from './kind.ts';
 
 export const workloadEntryReader: KindReader = {
   kind: 'WorkloadEntry',
@@ -9,16 +9,19 @@ export const workloadEntryReader: KindReader = {
     root.check(rootTable);
     const spec = root.requiredMap('spec', workloadEntryTable);
     if (spec === null) return null;
+    // Istio merges the two, and metadata wins.
+    const all = { ...readLabels(spec, 'labels'), ...labels };
+    const endpoint = readEntryEndpoint(spec);
     return {
       kind: 'WorkloadEntry',
       namespace,
       name,
       origin,
-      // Istio merges the two, and metadata wins.
-      labels: { ...readLabels(spec, 'labels'), ...labels },
+      labels: all,
       owner: name,
       serviceAccount: spec.string('serviceAccount') || 'default',
-      ...readEntryEndpoint(spec),
+      ...endpoint,
+      locality: localityOf(all) || endpoint.locality,
     };
   },
 };

@@ -2,6 +2,7 @@
 
 Prints `ready` when all connections are open. Ends after --seconds, or when its stdin ends with --until-eof.
 Last line: {"answers": {name: n}, "requests": n, "failures": n, "errors": {name: n}, "connections": n, "longest_ms": ms}.
+With --report there is a line `report I {name: n}` every so many seconds before that: answers since the last one.
 A connection that failed is not opened again.
 """
 import argparse
@@ -23,6 +24,7 @@ def arguments():
     parser.add_argument("--rate", type=float, default=100, help="requests a second, of all connections together")
     parser.add_argument("--seconds", type=float, default=3600)
     parser.add_argument("--until-eof", action="store_true")
+    parser.add_argument("--report", type=float, default=0, help="seconds; 0: none")
     parser.add_argument("--timeout", type=float, default=5)
     parser.add_argument("--family", choices=["4", "6", "mapped"])
     return parser.parse_args()
@@ -59,7 +61,12 @@ def main():
     print("ready", flush=True)
     answers, errors = collections.Counter(), collections.Counter()
     requests, longest = 0, 0.0
+    reports, reported, due = 0, collections.Counter(), time.monotonic() + options.report
     for _ in paced(options):
+        if options.report and time.monotonic() >= due:
+            reports += 1
+            print("report", reports, json.dumps(answers - reported), flush=True)
+            reported, due = answers.copy(), due + options.report
         if not sockets:
             break
         sock = sockets.popleft()
