@@ -129,9 +129,9 @@ struct km_flow {
 	__be16 client_window; /* as in its last packet */
 	__u16 wire_first;
 	__u16 wire_count;
-	__u8 counted; /* the socket is in km_sock_counted */
-	__u8 left;    /* it is in no sockhash any more */
-	__u32 isn;    /* of the pseudo space */
+	__u8 left; /* the socket is in no sockhash any more */
+	__u8 pad;
+	__u32 isn; /* of the pseudo space */
 	__u32 base;
 	__u32 kick_seq;
 	__u32 kick_end;

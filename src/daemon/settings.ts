@@ -16,8 +16,6 @@ export interface Settings {
   readonly inbound: boolean;
   /** How programs are attached to devices: `auto` is by tcx links where the kernel has them. */
   readonly deviceAttach: 'auto' | 'clsact';
-  /** Make FIONREAD of HTTP clients right where the kernel's is wrong, at the cost of their splice(). */
-  readonly helpFionread: boolean;
   readonly accessLog: 'off' | Format;
   readonly kmeshMetricNames: boolean;
   readonly logLevel: Level;
@@ -71,7 +69,6 @@ export const sizes: readonly Size[] = [
 const sameSize: Readonly<Record<string, string>> = {
   km_cluster_stats: 'km_cluster',
   km_endpoint_stats: 'km_endpoint',
-  km_sock_counted: 'km_sock',
 };
 
 /** Map name → flag, for messages. */
@@ -127,7 +124,6 @@ export function addFlags(command: Command, hostname: string): Command {
         .choices(['auto', 'clsact'])
         .default('auto'),
     )
-    .option('--help-fionread <bool>', 'where FIONREAD of HTTP clients is wrong, make it right', boolean, true)
     .addOption(
       new Option('--access-log <format>', 'one line a connection or HTTP request on stdout')
         .choices(['off', 'text', 'json'])
@@ -159,7 +155,6 @@ export function settingsOf(options: Readonly<Record<string, unknown>>): Settings
     monitoring: options['monitoring'] === true,
     inbound: options['inbound'] === true,
     deviceAttach: text('deviceAttach') === 'clsact' ? 'clsact' : 'auto',
-    helpFionread: options['helpFionread'] === true,
     accessLog: accessLogOf(text('accessLog')),
     kmeshMetricNames: options['kmeshMetricNames'] === true,
     logLevel: level(text('logLevel')),

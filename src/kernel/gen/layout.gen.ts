@@ -3,7 +3,7 @@ import { array, be16, be32, bytes, chars, s32, u32, u64 } from '../codec.ts';
 import type { Codec } from '../codec.ts';
 
 /** Changes whenever an object of another layout could not share this one's maps. */
-export const schema = '1782d999da69';
+export const schema = '7ef43abe01ca';
 
 // km_phrase is the kernel side's own: a union without a name.
 
@@ -714,7 +714,6 @@ export interface KmFlow {
   readonly clientWindow: number;
   readonly wireFirst: number;
   readonly wireCount: number;
-  readonly counted: number;
   readonly left: number;
   readonly isn: number;
   readonly base: number;
@@ -757,8 +756,7 @@ export const kmFlow: Codec<KmFlow> = {
     view.setUint16(offset + 12, value.clientWindow, false);
     view.setUint16(offset + 14, value.wireFirst, true);
     view.setUint16(offset + 16, value.wireCount, true);
-    view.setUint8(offset + 18, value.counted);
-    view.setUint8(offset + 19, value.left);
+    view.setUint8(offset + 18, value.left);
     view.setUint32(offset + 20, value.isn, true);
     view.setUint32(offset + 24, value.base, true);
     view.setUint32(offset + 28, value.kickSeq, true);
@@ -785,6 +783,7 @@ export const kmFlow: Codec<KmFlow> = {
     kmExchange.encode(value.next, view, offset + 432);
     kmHalf.encode(value.victim, view, offset + 696);
     kmHalfx8.encode(value.half, view, offset + 784);
+    view.setUint8(offset + 19, 0);
     view.setUint32(offset + 68, 0);
     view.setUint32(offset + 164, 0);
   },
@@ -800,8 +799,7 @@ export const kmFlow: Codec<KmFlow> = {
       clientWindow: view.getUint16(offset + 12, false),
       wireFirst: view.getUint16(offset + 14, true),
       wireCount: view.getUint16(offset + 16, true),
-      counted: view.getUint8(offset + 18),
-      left: view.getUint8(offset + 19),
+      left: view.getUint8(offset + 18),
       isn: view.getUint32(offset + 20, true),
       base: view.getUint32(offset + 24, true),
       kickSeq: view.getUint32(offset + 28, true),
@@ -1992,7 +1990,6 @@ export const mapTypes = {
   km_slot: { type: 'array', key: u32, value: kmSlot, flags: 0 },
   km_slots: { type: 'array', key: u32, value: kmSlots, flags: 0 },
   km_sock: { type: 'sockhash', key: kmFlowKey, value: u32, flags: 0 },
-  km_sock_counted: { type: 'sockhash', key: kmFlowKey, value: u32, flags: 0 },
   km_source: { type: 'hash', key: kmSourceKey, value: kmSource, flags: 1 },
   km_traffic: { type: 'hash', key: kmTrafficKey, value: kmTraffic, flags: 1 },
   km_udp_reply: { type: 'lru_hash', key: kmUdpReplyKey, value: kmUdpReply, flags: 0 },
