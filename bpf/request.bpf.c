@@ -586,10 +586,3 @@ int km_request(struct sk_msg_md *m)
 	km_slot_give(slot);
 	return verdict;
 }
-
-/* Lets what comes to a socket of km_sock_counted pass; that it is there is what counts (km_sockhash.h). */
-SEC("sk_skb/stream_verdict")
-int km_received(struct __sk_buff *skb)
-{
-	return SK_PASS;
-}

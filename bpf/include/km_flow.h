@@ -137,9 +137,9 @@ struct km_flow {
 	__be16 client_window; /* as in its last packet */
 	__u16 wire_first;
 	__u16 wire_count;
-	__u8 counted; /* the socket is in km_sock_counted */
-	__u8 left;    /* it is in no sockhash any more */
-	__u32 isn;    /* of the pseudo space */
+	__u8 left; /* the socket is in no sockhash any more */
+	__u8 pad;
+	__u32 isn; /* of the pseudo space */
 	__u32 base;
 	__u32 kick_seq;
 	__u32 kick_end;
@@ -166,7 +166,6 @@ struct km_flow {
 	struct km_found_listener listening;
 	__u32 held;  /* bytes of a message are held back in the socket */
 	__u32 fence; /* counted up to order what is written before and read after */
-	__u32 pad2;
 	struct km_exchange now;
 	struct km_exchange next;
 	struct km_exchange_text now_text;

@@ -4,7 +4,6 @@
 #define KM_FROM_CLIENT_H
 
 #include "km_http_chunks.h"
-#include "km_sockhash.h"
 #include "km_splice.h"
 
 /* SYN-ACK in the service's name. The window is one segment: a kick fills it. No timestamps, no Fast Open
@@ -203,7 +202,6 @@ __noinline int km_echo(struct __sk_buff *skb)
 	}
 	f->base = end;
 	f->current = KM_NO_HALF;
-	km_sock_follow_echo(w, f);
 	km_segment_to_client(&w->to, &w->key, f->echo_ack + (w->p.seq - f->echo_seq), end, flags,
 			     km_shown_window(f, window));
 	return km_translate(skb) ? km_failed() : KM_WAY_CLIENT;
@@ -357,8 +355,6 @@ static __always_inline int km_from_client(struct __sk_buff *skb, struct km_work 
 		return km_shake(skb);
 	if (w->p.flags & KM_TCP_RST)
 		return km_client_reset(skb);
-	if (km_sock_leaves_unread(w, f))
-		return km_sock_abandoned(skb);
 	f->client_window = bpf_htons(w->p.window);
 	flags = f->flags;
 	end = w->p.seq + w->p.payload;

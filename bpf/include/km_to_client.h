@@ -233,8 +233,6 @@ static __always_inline int km_from_half(struct __sk_buff *skb, struct km_work *w
 		return km_parked(skb, index);
 	if (w->p.flags & KM_TCP_RST)
 		return km_endpoint_reset(skb);
-	if (km_sock_reads_no_more(w, f, half))
-		return km_sock_abandoned(skb);
 	end = w->p.seq + w->p.payload;
 	if (w->p.flags & KM_TCP_SYN) /* our acknowledgement is still on its way */
 		return km_to_half(skb, w, f, half, half->snd_nxt, half->rcv_nxt, KM_TCP_ACK);
@@ -249,7 +247,7 @@ static __always_inline int km_from_half(struct __sk_buff *skb, struct km_work *w
 	half->window = (__u32)w->p.window << (half->scale & 15);
 	if (f->now.open && !f->now.lost)
 		km_read_answer(skb, w, f, half);
-	km_sock_follow(w, f);
+	km_sock_follow(f);
 	seq = w->p.seq - half->ack_shift;
 	ack = w->p.ack + half->seq_shift;
 	/* Between requests the window is the gate; a kick that is on its way may not be followed by anything.

@@ -14,7 +14,7 @@ import type { Names } from '../probe/names.ts';
 import { clusterItems, routeItems } from '../probe/route-items.ts';
 import { differences } from '../publish/verify.ts';
 import type { Controller } from './controller.ts';
-import type { DataPlane } from './data-plane.ts';
+import { type DataPlane, hookNames } from './data-plane.ts';
 import { kernelDump } from './dump.ts';
 import type { Settings } from './settings.ts';
 import type { Telemetry } from './telemetry.ts';
@@ -82,7 +82,7 @@ export function adminBackend(d: DaemonParts): AdminBackend {
 
 function detached(plane: DataPlane): string[] {
   const running = new Set(plane.hooks());
-  return plane.hookNames.filter((name) => !running.has(name)).map((name) => `hook ${name} was detached`);
+  return hookNames.filter((name) => !running.has(name)).map((name) => `hook ${name} was detached`);
 }
 
 function statusReport(d: DaemonParts, pending: readonly string[]): StatusReport {

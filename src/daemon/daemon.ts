@@ -97,7 +97,6 @@ async function run(
     mapSizes: settings.mapSizes,
     inbound: settings.inbound,
     deviceAttach: settings.deviceAttach,
-    helpFionread: settings.helpFionread,
     log: log.logger('kernel'),
   });
   const now = (): number => performance.now();

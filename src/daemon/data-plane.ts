@@ -6,11 +6,10 @@ import { existsSync, readdirSync, rmdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { KmError } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
-import { attachCgroup, attachToSockets, type SocketSide } from '../kernel/attach.ts';
+import { attachCgroup, attachSkMsg } from '../kernel/attach.ts';
 import { findCgroup2 } from '../kernel/cgroup.ts';
 import { readCookieByProgram } from '../kernel/cookie-reader.ts';
 import { DevicePrograms, isDevicePin, placeName, recordedPlaces, removePlaces } from '../kernel/device-programs.ts';
-import { fionreadTells } from '../kernel/fionread.ts';
 import { mapTypes, schema } from '../kernel/gen/layout.gen.ts';
 import { readIterator } from '../kernel/iterator.ts';
 import { type Libbpf, openLibbpf } from '../kernel/libbpf.ts';
@@ -57,20 +56,15 @@ export const cgroupPrograms = [
   'km_connect6',
 ] as const;
 
-interface SocketProgram {
-  readonly name: string;
-  /** The table of the sockets that it runs for. */
-  readonly sockets: string;
-  readonly side: SocketSide;
-}
+/** The program that sees what the sockets of `requestSockets` send. */
+const requestProgram = 'km_request';
+const requestSockets = 'km_sock';
 
-/** Sees what clients of HTTP services send. */
-const requestProgram: SocketProgram = { name: 'km_request', sockets: 'km_sock', side: 'sent' };
-/** Lets pass what comes to them: that it does is what makes FIONREAD right where the kernel's is not. */
-const receivedProgram: SocketProgram = { name: 'km_received', sockets: 'km_sock_counted', side: 'received' };
+/** All hooks but those at devices, which come and go with namespaces. */
+export const hookNames: readonly string[] = [...cgroupPrograms, requestProgram];
 
 /** Sockets and tables of routes have no values that user space could read. */
-const { km_netns_cookie: _, km_conn, km_event, km_request_event, km_sock, km_sock_counted, ...tableTypes } = mapTypes;
+const { km_netns_cookie: _, km_conn, km_event, km_request_event, km_sock, ...tableTypes } = mapTypes;
 type TableTypes = typeof tableTypes;
 export type Maps = {
   readonly [N in keyof TableTypes]: TableTypes[N] extends MapType<infer K, infer V> ? KernelMap<K, V> : never;
@@ -84,8 +78,6 @@ export interface DataPlaneOptions {
   readonly inbound: boolean;
   /** Programs at devices: by tcx links where this kernel has them, or by clsact in any case. */
   readonly deviceAttach: 'auto' | 'clsact';
-  /** FIONREAD of HTTP clients is helped where the kernel's is wrong. */
-  readonly helpFionread: boolean;
   readonly log: Logger;
 }
 
@@ -102,9 +94,7 @@ export class DataPlane {
   readonly #loaded: LoadedObjects;
   readonly #libbpf: Libbpf;
   readonly #links = new Map<string, Link>();
-  readonly #socketPrograms: readonly SocketProgram[];
-  /** Names of programs that a table of sockets holds without a link. */
-  readonly #withoutLink = new Set<string>();
+  #requestWithoutLink = false;
 
   constructor(options: DataPlaneOptions) {
     this.#options = options;
@@ -112,9 +102,7 @@ export class DataPlane {
     ensureBpffs(options.bpfFsPath);
     this.cgroup = options.cgroup2Path ?? findCgroup2();
     this.#cgroupId = cgroupIdOf(this.cgroup);
-    const counts = options.helpFionread && fionreadTells() === false;
-    this.#socketPrograms = counts ? [requestProgram, receivedProgram] : [requestProgram];
-    this.#loaded = this.#load(counts);
+    this.#loaded = this.#load();
     for (const { map, reason } of this.#loaded.notReused) options.log.warn('map is made anew', { map, reason });
     if (this.#loaded.reused.length > 0) options.log.info('adopted pinned maps', { maps: this.#loaded.reused.length });
     this.maps = typedMaps(this.#loaded.maps, tableTypes);
@@ -130,7 +118,7 @@ export class DataPlane {
   }
 
   /** Sockets that were accepted are observed where sock_ops can ask for the namespace; older kernels refuse the program. */
-  #load(counts: boolean): LoadedObjects {
+  #load(): LoadedObjects {
     const request = {
       objects: mainObjects.map((name) => join(objectsDirectory, `${name}.bpf.o`)),
       maxEntries: this.#options.mapSizes,
@@ -138,15 +126,14 @@ export class DataPlane {
       settings: sizeFlags,
       together: [balancingTables],
     };
-    const constants = { km_count_received: counts ? 1 : 0 };
     try {
-      return loadObjects(this.#libbpf, { ...request, constants: { ...constants, km_observe_inbound: 1 } });
+      return loadObjects(this.#libbpf, { ...request, constants: { km_observe_inbound: 1 } });
     } catch (error) {
       if (!(error instanceof KmError) || error.code !== 'KM4003' || !error.message.includes('km_sockops')) throw error;
       if (this.#options.inbound) {
         this.#options.log.warn('this kernel cannot observe accepted connections (needs 5.15): --inbound has no effect');
       }
-      return loadObjects(this.#libbpf, { ...request, constants: { ...constants, km_observe_inbound: 0 } });
+      return loadObjects(this.#libbpf, { ...request, constants: { km_observe_inbound: 0 } });
     }
   }
 
@@ -169,7 +156,7 @@ export class DataPlane {
     pinMaps(mapsDirectory(bpfFsPath, schema), this.#loaded.maps.values());
     // An earlier daemon may have ended between a change and its telling.
     this.switches.listenersChanged();
-    for (const program of this.#socketPrograms) this.#attachToSockets(program);
+    this.#attachRequestProgram();
     for (const name of cgroupPrograms) {
       const program = this.#program(name);
       const path = join(linksDirectory(bpfFsPath), name);
@@ -186,21 +173,21 @@ export class DataPlane {
    * A link stays with its map: one to a map that was made anew is left for a new one. Without links (before 6.10) the map
    * holds the program. Sockets that are in the map keep the program that they were put in with.
    */
-  #attachToSockets({ name, sockets, side }: SocketProgram): void {
-    const program = this.#program(name);
-    const map = this.#rawMap(sockets);
-    const path = join(linksDirectory(this.#options.bpfFsPath), name);
+  #attachRequestProgram(): void {
+    const program = this.#program(requestProgram);
+    const sockets = this.#rawMap(requestSockets);
+    const path = join(linksDirectory(this.#options.bpfFsPath), requestProgram);
     const pinned = openLink(path);
-    if (pinned?.info().target === map.info.id) {
+    if (pinned?.info().target === sockets.info.id) {
       pinned.update(program);
-      this.#links.set(name, pinned);
+      this.#links.set(requestProgram, pinned);
       return;
     }
     pinned?.close();
-    const link = attachToSockets(program, map, side);
+    const link = attachSkMsg(program, sockets);
     link?.pin(path);
-    if (link === null) this.#withoutLink.add(name);
-    else this.#links.set(name, link);
+    if (link !== null) this.#links.set(requestProgram, link);
+    this.#requestWithoutLink = link === null;
   }
 
   /** A link stays with its cgroup for ever: one of another `--cgroup2-path` has to go before the new one is made. */
@@ -215,18 +202,12 @@ export class DataPlane {
     link.close();
   }
 
-  /** Names of all hooks but those at devices, which come and go with namespaces. */
-  get hookNames(): readonly string[] {
-    return [...cgroupPrograms, ...this.#socketPrograms.map(({ name }) => name)];
-  }
-
-  /** Those of them that run now. A link that somebody else has detached is on nothing any more. */
+  /** Names of the hooks that run now, but those at devices. A link that somebody else has detached is on nothing any more. */
   hooks(): string[] {
-    const atSockets = new Set(this.#socketPrograms.map(({ name }) => name));
     const isAttached = (name: string, link: Link): boolean =>
-      atSockets.has(name) ? link.info().target !== 0 : link.info().cgroupId !== 0n;
+      name === requestProgram ? link.info().target !== 0 : link.info().cgroupId !== 0n;
     const running = [...this.#links].flatMap(([name, link]) => (isAttached(name, link) ? [name] : []));
-    return [...running, ...this.#withoutLink].sort();
+    return (this.#requestWithoutLink ? [...running, requestProgram] : running).sort();
   }
 
   /** The live connections, struct km_event by struct km_event. */

@@ -18,8 +18,6 @@ export interface Settings {
   readonly deviceAttach: 'auto' | 'clsact';
   /** Whether packets between enrolled pods of this machine may go past its stack where nothing there has a say. */
   readonly shortCut: 'auto' | 'off';
-  /** Make FIONREAD of HTTP clients right where the kernel's is wrong, at the cost of their splice(). */
-  readonly helpFionread: boolean;
   readonly accessLog: 'off' | Format;
   readonly kmeshMetricNames: boolean;
   readonly logLevel: Level;
@@ -75,7 +73,6 @@ export const sizes: readonly Size[] = [
 const sameSize: Readonly<Record<string, string>> = {
   km_cluster_stats: 'km_cluster',
   km_endpoint_stats: 'km_endpoint',
-  km_sock_counted: 'km_sock',
 };
 
 /** Map name → flag, for messages. */
@@ -137,7 +134,6 @@ export function addFlags(command: Command, hostname: string): Command {
         .choices(['auto', 'clsact'])
         .default('auto'),
     )
-    .option('--help-fionread <bool>', 'where FIONREAD of HTTP clients is wrong, make it right', boolean, true)
     .addOption(
       new Option('--short-cut <how>', 'packets between pods of this machine go past its stack where it has no say')
         .choices(['auto', 'off'])
@@ -181,7 +177,6 @@ export function settingsOf(options: Readonly<Record<string, unknown>>): Settings
     inbound: options['inbound'] === true,
     deviceAttach: text('deviceAttach') === 'clsact' ? 'clsact' : 'auto',
     shortCut: text('shortCut') === 'off' ? 'off' : 'auto',
-    helpFionread: options['helpFionread'] === true,
     accessLog: accessLogOf(text('accessLog')),
     kmeshMetricNames: options['kmeshMetricNames'] === true,
     logLevel: level(text('logLevel')),

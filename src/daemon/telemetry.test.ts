@@ -15,15 +15,7 @@ const skip = rootOnly();
 
 function planeAt(cgroup2Path: string, bpfFsPath: string): DataPlane {
   const log = new Log({ format: 'text', level: 'error', write: () => undefined }).logger('kernel');
-  return new DataPlane({
-    bpfFsPath,
-    cgroup2Path,
-    mapSizes: {},
-    inbound: false,
-    deviceAttach: 'auto',
-    helpFionread: true,
-    log,
-  });
+  return new DataPlane({ bpfFsPath, cgroup2Path, mapSizes: {}, inbound: false, deviceAttach: 'auto', log });
 }
 
 const output = { write: () => undefined, keepsUp: () => true };

@@ -7,11 +7,11 @@ import { test } from 'node:test';
 import {
   attachCgroup,
   attachClsact,
+  attachSkMsg,
   attachTcx,
-  attachToSockets,
   destroyClsact,
   detachClsact,
-  detachFromSockets,
+  detachSkMsg,
   type Filter,
   queryClsact,
 } from './attach.ts';
@@ -131,11 +131,11 @@ test('an sk_msg program is attached to a sockhash and taken away', { skip }, () 
   const sockets = loaded.maps.get('km_test_sockets');
   assert.ok(sockets);
   const message = program('km_test_message');
-  const link = attachToSockets(message, sockets);
-  if (link === null) assert.equal(detachFromSockets(message, sockets), true);
+  const link = attachSkMsg(message, sockets);
+  if (link === null) assert.equal(detachSkMsg(message, sockets), true);
   else link.close();
   assert.match(
-    errorOf(() => attachToSockets(program('km_test_count'), sockets)),
+    errorOf(() => attachSkMsg(program('km_test_count'), sockets)),
     /^KM4010 attach km_test_count to map km_test_sockets: EINVAL$/,
   );
   loaded.close();

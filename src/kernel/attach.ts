@@ -8,7 +8,7 @@ import type { Program } from './object.ts';
 import { allocate, BpfAttr, bpfCommand, errno, errnoName, type Memory } from './syscall.ts';
 
 /** enum bpf_attach_type */
-const attachTypes = { skMsgVerdict: 7, skSkbVerdict: 38, tcxIngress: 46, tcxEgress: 47 } as const;
+const attachTypes = { skMsgVerdict: 7, tcxIngress: 46, tcxEgress: 47 } as const;
 
 /** Attaches a program to a cgroup v2 directory, at the hook that its section names. KM4010. */
 export function attachCgroup(program: Program, cgroup: string): Link {
@@ -129,26 +129,21 @@ function tcArguments({ ifindex, direction, priority, handle }: Filter): { hook: 
   return { hook, options };
 }
 
-/** What a program at a table of sockets sees: what they send (sk_msg), or what comes to them (sk_skb; Linux 5.13). */
-export type SocketSide = 'sent' | 'received';
-const sideTypes = { sent: attachTypes.skMsgVerdict, received: attachTypes.skSkbVerdict } as const;
-
 /**
- * Makes a program run for the sockets of a sockhash or sockmap. From 6.10 by a link; before, the map holds the program
- * until it is detached or the map goes, and null is returned. KM4010.
+ * Makes an sk_msg program run for the sockets of a sockhash or sockmap. From 6.10 by a link; before, the map holds the
+ * program until it is detached or the map goes, and null is returned. KM4010.
  */
-export function attachToSockets(program: Program, map: RawMap, side: SocketSide = 'sent'): Link | null {
-  const type = sideTypes[side];
-  const link = tryCreateLink(program, map.fd, type);
+export function attachSkMsg(program: Program, map: RawMap): Link | null {
+  const link = tryCreateLink(program, map.fd, attachTypes.skMsgVerdict);
   if (link >= 0) return new Link(link);
-  const attr = new BpfAttr().u32(0, map.fd).u32(4, program.fd).u32(8, type);
+  const attr = new BpfAttr().u32(0, map.fd).u32(4, program.fd).u32(8, attachTypes.skMsgVerdict);
   const result = attr.call(bpfCommand.PROG_ATTACH);
   if (result < 0) throw new KmError('KM4010', `attach ${program.name} to map ${map.name}: ${errnoName(result)}`);
   return null;
 }
 
-/** Undoes an {@link attachToSockets} that returned null. */
-export function detachFromSockets(program: Program, map: RawMap, side: SocketSide = 'sent'): boolean {
-  const attr = new BpfAttr().u32(0, map.fd).u32(4, program.fd).u32(8, sideTypes[side]);
+/** Undoes an {@link attachSkMsg} that returned null. */
+export function detachSkMsg(program: Program, map: RawMap): boolean {
+  const attr = new BpfAttr().u32(0, map.fd).u32(4, program.fd).u32(8, attachTypes.skMsgVerdict);
   return attr.call(bpfCommand.PROG_DETACH) >= 0;
 }

@@ -85,7 +85,7 @@ function probes(libbpf: Libbpf): Probe[] {
     like('tcx links', 'programs at devices are attached by clsact', tcx),
     like(
       'FIONREAD of sockets in a sockhash',
-      'HTTP clients that ask it are helped; those that read by splice() or MSG_WAITALL need --help-fionread false',
+      'HTTP clients that ask it, such as nginx, hang on answers larger than their buffer; a later kernel has it mended',
       () => (fionreadTells() === false ? 'it tells of nothing that is there' : null),
     ),
     like('batched map operations', 'tables are written one entry a call', batch),

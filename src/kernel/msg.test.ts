@@ -10,7 +10,7 @@ import { createServer, connect as openSocket, type Server, type Socket } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { attachCgroup, attachToSockets, detachFromSockets } from './attach.ts';
+import { attachCgroup, attachSkMsg, detachSkMsg } from './attach.ts';
 import { u32, u64 } from './codec.ts';
 import { openLibbpf } from './libbpf.ts';
 import { loadObjects, type Program } from './object.ts';
@@ -63,8 +63,8 @@ class Messages implements AsyncDisposable {
     const sockets = this.#loaded.maps.get('km_test_sockets');
     assert.ok(sockets);
     const message = this.#program('km_test_msg');
-    const link = attachToSockets(message, sockets);
-    this.#undo.push(link === null ? () => detachFromSockets(message, sockets) : () => link.close());
+    const link = attachSkMsg(message, sockets);
+    this.#undo.push(link === null ? () => detachSkMsg(message, sockets) : () => link.close());
     const sockops = attachCgroup(this.#program('km_test_sockops'), this.#cgroup.path);
     this.#undo.push(() => sockops.close());
   }

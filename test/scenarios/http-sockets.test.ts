@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { after, before, describe, test as nodeTest } from 'node:test';
+import { fionreadTells } from '../../src/kernel/fionread.ts';
 import { mapTypes, schema } from '../../src/kernel/gen/layout.gen.ts';
 import { rawMap } from '../../src/kernel/map.ts';
 import { mapsDirectory, openPin } from '../../src/kernel/pin.ts';
@@ -12,7 +13,6 @@ import { file, patience, pod } from '../lab/mesh.ts';
 import { pythonProgram } from '../lab/python.ts';
 import { requireRoot } from '../lab/root.ts';
 import { startTunnel } from '../lab/servers.ts';
-import { Wire } from '../lab/wire.ts';
 
 const test = requireRoot(nodeTest);
 const upgradeAddresses = ['10.96.0.30', 'fd00:10:96::30'] as const;
@@ -58,7 +58,8 @@ describe('HTTP sockets', { skip: process.getuid?.() !== 0 && process.env['CI'] =
   ] as const;
   for (const [way, addresses, what, letGo] of ways) {
     for (const [i, address] of addresses.entries()) {
-      test(`${what}, IPv${i === 0 ? 4 : 6}`, async () => {
+      const skip = way === 'answers' && fionreadTells() === false && 'this kernel does not tell: docs/daemon.md';
+      test(`${what}, IPv${i === 0 ? 4 : 6}`, { skip }, async () => {
         const client = shop.client.spawn([...pythonProgram('clients/unread.py'), address, '80', way]);
         try {
           const [line] = await client.line(/^.+$/, { timeoutMs: 30_000 * patience });
@@ -70,21 +71,6 @@ describe('HTTP sockets', { skip: process.getuid?.() !== 0 && process.env['CI'] =
       });
     }
   }
-
-  test('FIONREAD tells what there is of an answer of which 10 % of the packets are lost', async () => {
-    using wire = Wire.attach(shop.client);
-    wire.set({ loseOut: 0.1, loseIn: 0.1 });
-    for (const address of shopAddresses) {
-      const client = shop.client.spawn([...pythonProgram('clients/unread.py'), address, '80', 'answers']);
-      try {
-        const [line] = await client.line(/^.+$/, { timeoutMs: 60_000 * patience });
-        assert.equal(line, 'ready');
-      } finally {
-        await client.kill();
-      }
-    }
-    assert.ok(wire.count('ingress').lost + wire.count('egress').lost > 0n, 'packets were lost');
-  });
 
   test('when all is done the kernel has forgotten every connection', () => forgotten(shop.mesh));
 });

@@ -3,7 +3,7 @@ import { array, be16, be32, bytes, chars, s32, u32, u64 } from '../codec.ts';
 import type { Codec } from '../codec.ts';
 
 /** Changes whenever an object of another layout could not share this one's maps. */
-export const schema = '11477cf58d48';
+export const schema = '3b3943ab0581';
 
 // km_phrase is the kernel side's own: a union without a name.
 
@@ -754,7 +754,6 @@ export interface KmFlow {
   readonly clientWindow: number;
   readonly wireFirst: number;
   readonly wireCount: number;
-  readonly counted: number;
   readonly left: number;
   readonly isn: number;
   readonly base: number;
@@ -791,7 +790,7 @@ export interface KmFlow {
 }
 
 export const kmFlow: Codec<KmFlow> = {
-  size: 1608,
+  size: 1600,
   encode(value, view, offset) {
     view.setUint32(offset, value.flags, true);
     view.setUint8(offset + 4, value.current);
@@ -803,8 +802,7 @@ export const kmFlow: Codec<KmFlow> = {
     view.setUint16(offset + 12, value.clientWindow, false);
     view.setUint16(offset + 14, value.wireFirst, true);
     view.setUint16(offset + 16, value.wireCount, true);
-    view.setUint8(offset + 18, value.counted);
-    view.setUint8(offset + 19, value.left);
+    view.setUint8(offset + 18, value.left);
     view.setUint32(offset + 20, value.isn, true);
     view.setUint32(offset + 24, value.base, true);
     view.setUint32(offset + 28, value.kickSeq, true);
@@ -831,15 +829,14 @@ export const kmFlow: Codec<KmFlow> = {
     kmFoundListener.encode(value.listening, view, offset + 168);
     view.setUint32(offset + 184, value.held, true);
     view.setUint32(offset + 188, value.fence, true);
-    kmExchange.encode(value.now, view, offset + 200);
-    kmExchange.encode(value.next, view, offset + 272);
-    kmExchangeText.encode(value.nowText, view, offset + 344);
-    kmExchangeText.encode(value.nextText, view, offset + 544);
-    kmHalf.encode(value.victim, view, offset + 744);
-    kmHalfx8.encode(value.half, view, offset + 840);
+    kmExchange.encode(value.now, view, offset + 192);
+    kmExchange.encode(value.next, view, offset + 264);
+    kmExchangeText.encode(value.nowText, view, offset + 336);
+    kmExchangeText.encode(value.nextText, view, offset + 536);
+    kmHalf.encode(value.victim, view, offset + 736);
+    kmHalfx8.encode(value.half, view, offset + 832);
+    view.setUint8(offset + 19, 0);
     view.setUint32(offset + 68, 0);
-    view.setUint32(offset + 192, 0);
-    view.setUint32(offset + 196, 0);
   },
   decode(view, offset) {
     return {
@@ -853,8 +850,7 @@ export const kmFlow: Codec<KmFlow> = {
       clientWindow: view.getUint16(offset + 12, false),
       wireFirst: view.getUint16(offset + 14, true),
       wireCount: view.getUint16(offset + 16, true),
-      counted: view.getUint8(offset + 18),
-      left: view.getUint8(offset + 19),
+      left: view.getUint8(offset + 18),
       isn: view.getUint32(offset + 20, true),
       base: view.getUint32(offset + 24, true),
       kickSeq: view.getUint32(offset + 28, true),
@@ -881,12 +877,12 @@ export const kmFlow: Codec<KmFlow> = {
       listening: kmFoundListener.decode(view, offset + 168),
       held: view.getUint32(offset + 184, true),
       fence: view.getUint32(offset + 188, true),
-      now: kmExchange.decode(view, offset + 200),
-      next: kmExchange.decode(view, offset + 272),
-      nowText: kmExchangeText.decode(view, offset + 344),
-      nextText: kmExchangeText.decode(view, offset + 544),
-      victim: kmHalf.decode(view, offset + 744),
-      half: kmHalfx8.decode(view, offset + 840),
+      now: kmExchange.decode(view, offset + 192),
+      next: kmExchange.decode(view, offset + 264),
+      nowText: kmExchangeText.decode(view, offset + 336),
+      nextText: kmExchangeText.decode(view, offset + 536),
+      victim: kmHalf.decode(view, offset + 736),
+      half: kmHalfx8.decode(view, offset + 832),
     };
   },
 };
@@ -2151,7 +2147,6 @@ export const mapTypes = {
   km_slot: { type: 'array', key: u32, value: kmSlot, flags: 0 },
   km_slots: { type: 'percpu_array', key: u32, value: kmSlots, flags: 0 },
   km_sock: { type: 'sockhash', key: kmFlowKey, value: u32, flags: 0 },
-  km_sock_counted: { type: 'sockhash', key: kmFlowKey, value: u32, flags: 0 },
   km_source: { type: 'hash', key: kmSourceKey, value: kmSource, flags: 1 },
   km_traffic: { type: 'hash', key: kmTrafficKey, value: kmTraffic, flags: 1 },
   km_udp_reply: { type: 'lru_hash', key: kmUdpReplyKey, value: kmUdpReply, flags: 0 },
