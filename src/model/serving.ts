@@ -3,6 +3,7 @@ import { hostPort } from '../base/address.ts';
 import { Claims, type Want } from './claims.ts';
 import type { Issue } from './modelproblems.ts';
 import { addressesOf, hostsOf, type Served, type ServiceSource } from './services.ts';
+import { originText } from './types.ts';
 
 export class Serving {
   readonly #sources: ReadonlyMap<string, ServiceSource>;
@@ -75,7 +76,7 @@ export class Serving {
     const first = this.#sources.get(blocker?.owner ?? '');
     if (blocker === null || first === undefined) return 'not served here';
     const { kind, namespace, name, origin } = first;
-    return `${blocker.thing} belongs to ${kind} ${namespace}/${name} (${origin.file}:${origin.line}): not served here`;
+    return `${blocker.thing} belongs to ${kind} ${namespace}/${name} (${originText(origin)}): not served here`;
   }
 }
 
