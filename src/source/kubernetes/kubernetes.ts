@@ -59,7 +59,10 @@ export class KubernetesSource implements ObjectSource {
     const scopes = namespaces.length === 0 ? [null] : namespaces;
     this.#reflectors = resources.flatMap((resource) =>
       scopes.map((namespace) => {
-        const store = new ObjectStore(resource.kind, (key, before) => this.#changed(key, before));
+        const store = new ObjectStore(resource.kind, {
+          onObject: (key, before) => this.#changed(key, before),
+          onFindings: () => this.#schedule(),
+        });
         return new Reflector({
           ...{ client, discovery, resource, namespace, store, timers },
           onState: (reflector) => this.#stateChanged(reflector),

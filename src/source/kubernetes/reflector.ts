@@ -51,11 +51,14 @@ export class Reflector {
   #version: string | null = null;
   #heardAt: Date | null = null;
   #failures = 0;
+  /** How often the version was too old since something was heard. */
+  #expired = 0;
   /** Version at which something was heard that could not be understood. */
   #puzzledAt: string | null = null;
   #wake: (() => void) | null = null;
-  /** The pause is for a server that could not be reached. */
   #unreachable = false;
+  /** The pause may end as soon as the server answers anybody. */
+  #waitsForContact = false;
 
   constructor(parts: ReflectorParts) {
     this.#parts = parts;
@@ -77,6 +80,7 @@ export class Reflector {
     return this.#settled;
   }
 
+  /** It is tried again because there was no answer. */
   get unreachable(): boolean {
     return this.#unreachable;
   }
@@ -100,7 +104,7 @@ export class Reflector {
 
   /** The server can be reached again: do not wait any longer. */
   reachable(): void {
-    if (this.#unreachable) this.#wake?.();
+    if (this.#waitsForContact) this.#wake?.();
   }
 
   async #run(): Promise<void> {
@@ -125,21 +129,20 @@ export class Reflector {
       store.clear();
       this.#become('absent', null);
       this.#settle();
-      this.#failures = 0;
+      this.#allIsWell();
       return absentMs * this.#spread();
     }
     if (this.#version === null) await this.#list(this.#apiVersion);
     const { timers } = this.#parts;
     const begun = timers.now();
     const heard = await this.#watch(this.#apiVersion);
-    if (heard || timers.now() - begun >= goodWatchMs) this.#failures = 0;
+    if (heard || timers.now() - begun >= goodWatchMs) this.#allIsWell();
     else this.#failures++;
     return this.#failures === 0 ? 0 : this.#backoff();
   }
 
   async #list(apiVersion: string): Promise<void> {
     const { client, store } = this.#parts;
-    if (this.#state !== 'retrying') this.#become('reading', null);
     for (let whole = false; ; ) {
       store.beginList();
       let next = '';
@@ -150,6 +153,7 @@ export class Reflector {
           if (next !== '') query.set('continue', next);
           const list = readList(await client.get(this.#path(apiVersion, query), this.#closed.signal));
           this.#contact();
+          this.#become('reading', null);
           for (const item of list.items) store.put(item, apiVersion);
           next = list.next;
           this.#version = list.version;
@@ -194,7 +198,7 @@ export class Reflector {
         (event) => {
           this.#take(event, apiVersion);
           heard = true;
-          this.#failures = 0;
+          this.#allIsWell();
         },
       );
     } catch (error) {
@@ -241,7 +245,9 @@ export class Reflector {
     if (answered) this.#parts.onContact();
     if (isExpired(error) || isTooLarge(error)) {
       this.#version = null;
-      return this.#failures++ === 0 ? 0 : this.#backoff();
+      if (this.#expired++ === 0) return 0;
+      this.#failures++;
+      return this.#backoff();
     }
     this.#failures++;
     if (error instanceof ApiError && error.status === 403 && (await this.#isReady(discovery))) {
@@ -256,7 +262,10 @@ export class Reflector {
       if (this.#puzzledAt !== null && this.#puzzledAt === this.#version) this.#version = null;
       this.#puzzledAt = this.#version;
     }
-    this.#become('retrying', errorText(error), !answered);
+    this.#waitsForContact = !answered;
+    // Whatever is in between cuts watches now and then: it is worth a word when it does not go on.
+    const cut = !answered && this.#state === 'watching' && this.#failures === 1;
+    if (!cut) this.#become('retrying', errorText(error), !answered);
     const wanted = error instanceof ApiError ? (error.retryAfterMs ?? 0) : 0;
     return Math.max(this.#backoff(), Math.min(wanted, lastRetryMs * 2));
   }
@@ -271,9 +280,13 @@ export class Reflector {
     }
   }
 
+  #allIsWell(): void {
+    this.#failures = 0;
+    this.#expired = 0;
+  }
+
   #contact(): void {
     this.#heardAt = this.#parts.timers.date();
-    this.#unreachable = false;
     this.#parts.onContact();
   }
 
@@ -311,6 +324,7 @@ export class Reflector {
       };
     });
     this.#wake = null;
+    this.#waitsForContact = false;
   }
 
   #selector(): Readonly<Record<string, string>> {

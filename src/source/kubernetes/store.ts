@@ -19,19 +19,24 @@ interface Held {
   round: number;
 }
 
-export type StoreChanged = (key: ObjectKey, before: KubeObject | null) => void;
+export interface StoreChanges {
+  /** Another version of an object is in force, or none. */
+  readonly onObject: (key: ObjectKey, before: KubeObject | null) => void;
+  /** There is more or less wrong with the objects. */
+  readonly onFindings: () => void;
+}
 
 export class ObjectStore {
   readonly #kind: ObjectKind;
-  readonly #changed: StoreChanged;
+  readonly #changes: StoreChanges;
   readonly #held = new Map<string, Held>();
   readonly #findings = new Map<string, { readonly key: ObjectKey; readonly findings: readonly Finding[] }>();
   #round = 0;
   #inForce = 0;
 
-  constructor(kind: ObjectKind, changed: StoreChanged) {
+  constructor(kind: ObjectKind, changes: StoreChanges) {
     this.#kind = kind;
-    this.#changed = changed;
+    this.#changes = changes;
   }
 
   /** Objects in force. */
@@ -73,7 +78,8 @@ export class ObjectStore {
     if (read.findings.length > 0) {
       const key = { kind: this.#kind, namespace, name };
       this.#findings.set(id, { key, findings: read.findings });
-    } else this.#findings.delete(id);
+      this.#changes.onFindings();
+    } else if (this.#findings.delete(id)) this.#changes.onFindings();
     const before = held?.object ?? null;
     const object = read.refused || same(before, read.object) ? before : read.object;
     if (held === undefined) this.#held.set(id, { object, version, round: this.#round });
@@ -108,14 +114,14 @@ export class ObjectStore {
 
   #drop(id: string, held: Held): void {
     this.#held.delete(id);
-    this.#findings.delete(id);
+    if (this.#findings.delete(id)) this.#changes.onFindings();
     if (held.object !== null) this.#tell(id, held.object, null);
   }
 
   #tell(id: string, before: KubeObject | null, object: KubeObject | null): void {
     const slash = id.indexOf('/');
     this.#inForce += Number(object !== null) - Number(before !== null);
-    this.#changed({ kind: this.#kind, namespace: id.slice(0, slash), name: id.slice(slash + 1) }, before);
+    this.#changes.onObject({ kind: this.#kind, namespace: id.slice(0, slash), name: id.slice(slash + 1) }, before);
   }
 }
 
