@@ -10,7 +10,11 @@ test('a kind that is forbidden is a problem, leaves the others alone, and comes 
     api.forbidden.add('httproutes');
   });
   await synced();
-  assert.deepEqual(told(batches[0]).upserted?.sort(), ['EndpointSlice/shop/web-1', 'Namespace//shop', 'Service/shop/web']);
+  assert.deepEqual(told(batches[0]).upserted?.sort(), [
+    'EndpointSlice/shop/web-1',
+    'Namespace//shop',
+    'Service/shop/web',
+  ]);
   assert.deepEqual(problems(), [
     'KM1023 Kind HTTPRoute kubernetes: httproutes.gateway.networking.k8s.io is forbidden: User "kmesh" cannot list resource "httproutes"',
   ]);
@@ -148,7 +152,10 @@ test('a line may come in pieces, and several lines in one', async (t) => {
   const { api, batches, synced, until } = await setUp(t, shop);
   await synced();
   const event = (name: string, address: string, version: number) => {
-    const object = { ...service(name, address), metadata: { name, namespace: 'shop', resourceVersion: String(version) } };
+    const object = {
+      ...service(name, address),
+      metadata: { name, namespace: 'shop', resourceVersion: String(version) },
+    };
     return `${JSON.stringify({ type: 'ADDED', object })}\n`;
   };
   const text = event('ä', '10.96.1.1', 900).replace('"ä"', '"a"') + event('b', '10.96.1.2', 901);
@@ -166,7 +173,10 @@ test('a server that takes a request and says nothing is given up after a while',
     api.silent.add('services');
   });
   await until('asked', () => api.requestsOf('Service').length === 1);
-  await until('the others watch', () => source.status().resources?.filter(({ state }) => state === 'watching').length === 9);
+  await until(
+    'the others watch',
+    () => source.status().resources?.filter(({ state }) => state === 'watching').length === 9,
+  );
   timers.advance(30_000);
   await until('given up', () => source.status().error !== null);
   assert.match(source.status().error ?? '', /^KM1022 Service: no answer within 30 s/);

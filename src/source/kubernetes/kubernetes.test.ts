@@ -17,7 +17,10 @@ test('all kinds come as one batch, and then each change as it happens', async (t
   ]);
   assert.equal(batches.length, 1);
   const web = () => model.mesh.services.get('shop/web.shop.svc.cluster.local');
-  assert.deepEqual(web()?.ports[0]?.endpoints.map(({ address }) => address), ['10.0.0.1', '10.0.0.2']);
+  assert.deepEqual(
+    web()?.ports[0]?.endpoints.map(({ address }) => address),
+    ['10.0.0.1', '10.0.0.2'],
+  );
   assert.equal(web()?.origin.file, 'kubernetes Service shop/web');
   api.put(slice('web-1', '10.0.0.2', '10.0.0.3'));
   await until('the endpoint', () => web()?.ports[0]?.endpoints[1]?.address === '10.0.0.3');
@@ -50,7 +53,12 @@ test('a list whose next page is gone is asked for whole', async (t) => {
   assert.equal(model.mesh.services.size, 1201);
   assert.deepEqual(
     api.requestsOf('Service').map(({ query }) => [query.get('limit'), query.get('continue') !== null]),
-    [['500', false], ['500', true], [null, false], [null, false]],
+    [
+      ['500', false],
+      ['500', true],
+      [null, false],
+      [null, false],
+    ],
   );
 });
 
@@ -69,7 +77,10 @@ test('a cut watch goes on where it was, without a list', async (t) => {
     model.mesh.services.get('shop/web.shop.svc.cluster.local')?.ports[0]?.endpoints.map(({ address }) => address),
     ['10.0.0.9'],
   );
-  assert.deepEqual(api.requestsOf('EndpointSlice', before).filter(({ query }) => query.get('watch') !== 'true'), []);
+  assert.deepEqual(
+    api.requestsOf('EndpointSlice', before).filter(({ query }) => query.get('watch') !== 'true'),
+    [],
+  );
 });
 
 for (const way of ['as an event', 'as a status'] as const) {
@@ -84,7 +95,9 @@ for (const way of ['as an event', 'as a status'] as const) {
       api.answer = ({ path, query }, response) => {
         if (!once || !path.endsWith('/services') || query.get('watch') !== 'true') return false;
         once = false;
-        response.writeHead(410).end(JSON.stringify({ kind: 'Status', code: 410, reason: 'Expired', message: 'too old' }));
+        response
+          .writeHead(410)
+          .end(JSON.stringify({ kind: 'Status', code: 410, reason: 'Expired', message: 'too old' }));
         return true;
       };
     }
@@ -109,7 +122,6 @@ for (const way of ['as an event', 'as a status'] as const) {
     );
   });
 }
-
 
 test('a server restored from a copy, whose versions are older, is listed again', async (t) => {
   const { api, batches, timers, synced, until } = await setUp(t, shop);
@@ -185,7 +197,11 @@ test('only the namespaces asked for are read', async (t) => {
     { namespaces: ['shop', 'empty'] },
   );
   await synced();
-  assert.deepEqual(told(batches[0]).upserted?.sort(), ['EndpointSlice/shop/web-1', 'Namespace//shop', 'Service/shop/web']);
+  assert.deepEqual(told(batches[0]).upserted?.sort(), [
+    'EndpointSlice/shop/web-1',
+    'Namespace//shop',
+    'Service/shop/web',
+  ]);
   assert.deepEqual(
     [...new Set(api.requestsOf('Service').map(({ path }) => path))],
     ['/api/v1/namespaces/shop/services', '/api/v1/namespaces/empty/services'],

@@ -29,7 +29,11 @@ interface SetUpOptions {
   readonly namespaces?: readonly string[];
 }
 
-export async function setUp(t: TestContext, prepare: (api: FakeApiServer) => void, options: SetUpOptions = {}): Promise<Setting> {
+export async function setUp(
+  t: TestContext,
+  prepare: (api: FakeApiServer) => void,
+  options: SetUpOptions = {},
+): Promise<Setting> {
   const api = new FakeApiServer();
   prepare(api);
   await api.listen();
@@ -100,7 +104,10 @@ export const route = (name: string, target: string): ApiObject => ({
   apiVersion: 'gateway.networking.k8s.io/v1',
   kind: 'HTTPRoute',
   metadata: { name, namespace: 'shop' },
-  spec: { parentRefs: [{ group: '', kind: 'Service', name: 'web' }], rules: [{ backendRefs: [{ name: target, port: 80 }] }] },
+  spec: {
+    parentRefs: [{ group: '', kind: 'Service', name: 'web' }],
+    rules: [{ backendRefs: [{ name: target, port: 80 }] }],
+  },
 });
 
 export const slice = (name: string, ...addresses: readonly string[]): ApiObject => ({
@@ -114,7 +121,11 @@ export const slice = (name: string, ...addresses: readonly string[]): ApiObject 
 
 /** A namespace with one service of two endpoints. */
 export const shop = (api: FakeApiServer) => {
-  api.put({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'shop', labels: { 'istio.io/dataplane-mode': 'Kmesh' } } });
+  api.put({
+    apiVersion: 'v1',
+    kind: 'Namespace',
+    metadata: { name: 'shop', labels: { 'istio.io/dataplane-mode': 'Kmesh' } },
+  });
   api.put(service('web', '10.96.0.1'));
   api.put(slice('web-1', '10.0.0.1', '10.0.0.2'));
 };
@@ -124,4 +135,3 @@ export const told = (batch: SourceBatch | undefined) => ({
   upserted: batch?.upserted.map(objectKeyText),
   removed: batch?.removed.map(objectKeyText),
 });
-

@@ -45,6 +45,8 @@ export class FakeApiServer {
   /** Called first; true: it has answered. */
   answer: ((request: ApiRequest, response: ServerResponse) => boolean) | null = null;
   ready = true;
+  /** Called after each change that came by the API. */
+  onWrite: () => void = () => undefined;
   readonly requests: ApiRequest[] = [];
   readonly #objects = new Map<string, ApiObject>();
   readonly #tls: ServerOptions | null;
@@ -150,11 +152,44 @@ export class FakeApiServer {
     for (const watcher of this.#watchers) if (concerns(watcher, event)) watcher.response.write(lineOf(event));
   }
 
+  /** All objects, and the version that the next one is after. */
+  state(): { readonly version: number; readonly objects: readonly ApiObject[] } {
+    return { version: this.#version, objects: [...this.#objects.values()] };
+  }
+
+  /** Begins with what another one had, and remembers nothing of what happened before, as after a restart. */
+  restore({ version, objects }: ReturnType<FakeApiServer['state']>): void {
+    for (const object of objects) this.#objects.set(idOf(pluralOf(object), object), object);
+    this.#version = version;
+    this.compact();
+  }
+
   #handle(incoming: IncomingMessage, response: ServerResponse): void {
     const url = new URL(incoming.url ?? '', 'http://api');
+    if (incoming.method !== 'GET') {
+      this.#write(incoming, url.pathname, response);
+      return;
+    }
     const request = { path: url.pathname, query: url.searchParams, headers: incoming.headers };
     this.requests.push(request);
     if (this.answer?.(request, response) !== true) this.#answer(request, response);
+  }
+
+  /** Server-side apply, without merging, and DELETE. */
+  #write(incoming: IncomingMessage, path: string, response: ServerResponse): void {
+    const parts: Buffer[] = [];
+    incoming.on('data', (part: Buffer) => parts.push(part));
+    incoming.on('end', () => {
+      if (incoming.method === 'PATCH') this.put(JSON.parse(Buffer.concat(parts).toString('utf8')) as ApiObject);
+      else {
+        const [, namespace = '', plural = '', name = ''] =
+          /^\/apis?\/.*?(?:\/namespaces\/([^/]+))?\/([^/]+)\/([^/]+)$/.exec(path) ?? [];
+        const kind = resources.find((resource) => resource.plural === plural)?.kind ?? '';
+        this.remove(kind, namespace, name);
+      }
+      this.onWrite();
+      json(response, { kind: 'Status', status: 'Success' });
+    });
   }
 
   #answer({ path, query }: ApiRequest, response: ServerResponse): void {
@@ -184,7 +219,12 @@ export class FakeApiServer {
     else if (this.silent.has(resource.plural)) return;
     else if (this.forbidden.has(resource.plural)) {
       const name = resource.group === '' ? resource.plural : `${resource.plural}.${resource.group}`;
-      status(response, 403, 'Forbidden', `${name} is forbidden: User "kmesh" cannot list resource "${resource.plural}"`);
+      status(
+        response,
+        403,
+        'Forbidden',
+        `${name} is forbidden: User "kmesh" cannot list resource "${resource.plural}"`,
+      );
     } else {
       const name = /^metadata\.name=(.*)$/.exec(query.get('fieldSelector') ?? '')?.[1] ?? null;
       const scope = { plural: resource.plural, namespace: match?.[1] ?? null, name };
@@ -197,7 +237,9 @@ export class FakeApiServer {
     const token = query.get('continue') ?? '';
     const [id = '', from = '0'] = token.split(':');
     const all = [...this.#objects.values()].map((object) => ({ type: 'ADDED', plural: pluralOf(object), object }));
-    const items = all.filter((one) => concerns(scope, { ...one, type: 'ADDED', version: 0 })).map(({ object }) => object);
+    const items = all
+      .filter((one) => concerns(scope, { ...one, type: 'ADDED', version: 0 }))
+      .map(({ object }) => object);
     const snapshot = token === '' ? { items, version: this.#version } : this.#snapshots.get(id);
     if (snapshot === undefined) {
       status(response, 410, 'Expired', 'The provided continue parameter is too old');
