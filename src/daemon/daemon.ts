@@ -150,7 +150,8 @@ async function run(
   const problemLog = new ProblemLog(log.logger('source'));
   const problems = (): readonly Problem[] => [...source.problems(), ...builder.problems(), ...controller.problems()];
   const source = new CombinedSource(sourcesOf(settings, log), (batch) => {
-    unreadable = batch.problems.some((p) => p.severity === 'error' && !p.lastGoodInForce);
+    // An object of a kind that is not supported (KM1007) has never been in the kernel.
+    unreadable = batch.problems.some((p) => p.severity === 'error' && !p.lastGoodInForce && p.code !== 'KM1007');
     guarded('taking over a change', () => controller.apply(batch))();
     problemLog.report(problems());
     if (!attached() && running) guarded('attaching', activate)();

@@ -6,10 +6,18 @@ import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test as nodeTest } from 'node:test';
-import type { EndpointItem } from '../../src/api/types.ts';
+import type { EndpointItem, ItemList } from '../../src/api/types.ts';
 import type { ObjectKind } from '../../src/model/objects.ts';
 import type { ApiObject } from '../../src/source/kubernetes/testing.ts';
-import { clientResult, httpLoad, httpLoadCommand, type LoadCase, loadResult } from '../lab/clients.ts';
+import {
+  clientResult,
+  httpLoad,
+  httpLoadCommand,
+  type LoadCase,
+  loadResult,
+  type ManyResult,
+  manyConnectionsCommand,
+} from '../lab/clients.ts';
 import type { Host } from '../lab/host.ts';
 import { many } from '../lab/http-mesh.ts';
 import { shell } from '../lab/ip.ts';
@@ -145,6 +153,22 @@ describe(`objects of ${serverName}`, { skip: process.getuid?.() !== 0 && process
     assert.deepEqual([steered.errors, steered.misrouted], [{}, 0]);
   });
 
+  test('a change is in force at once', async (t) => {
+    const waits: number[] = [];
+    for (const [i, server] of [...servers, ...servers].entries()) {
+      await api.apply(kubeService('one', '10.96.0.23'), slice('one', [servers[(i + 1) % servers.length]?.ip4 ?? '']));
+      await mesh.settled();
+      const running = client.spawn(manyConnectionsCommand(['10.96.0.23', '80', '--rate', '300', '--seconds', '1.5']));
+      const applied = await api.apply(slice('one', [server.ip4]));
+      await running.exited;
+      const { errors, first_at: first } = clientResult(running) as unknown as ManyResult;
+      assert.deepEqual(errors, {});
+      waits.push((first[server.name] ?? Number.POSITIVE_INFINITY) * 1000 - applied);
+    }
+    t.diagnostic(`ms from the API server's answer to the first connection: ${waits.map(Math.round).join(', ')}`);
+    assert.ok(Math.max(...waits) < 1000 * patience, waits.join(', '));
+  });
+
   test('the API server dies and comes back: no request fails, nothing is lost, nothing is written anew', async () => {
     const loads = [
       await load([jane], '--connections', '4', '--rate', '200'),
@@ -241,9 +265,9 @@ describe(`objects of ${serverName}`, { skip: process.getuid?.() !== 0 && process
       const told = performance.now();
       const last = set(services - 1, generation);
       const held = async () => {
-        const found = await mesh.get<EndpointItem>('endpoints');
-        const mine = found.filter(({ service: of }) => of === `s${services - 1}`);
-        return mine.length === endpoints && mine.every(({ address }) => last.includes(address));
+        const { stdout } = await mesh.ctl('get', 'endpoints', `s${services - 1}`, '-n', 'shop', '-o', 'json');
+        const { items } = JSON.parse(stdout) as ItemList<EndpointItem>;
+        return items.length === endpoints && items.every(({ address }) => last.includes(address));
       };
       await until('the last change is in force', held, 60_000 * patience);
       t.diagnostic(

@@ -15,6 +15,7 @@ import { ApiClient } from './client.ts';
 import { Reflector } from './reflector.ts';
 import { Discovery, resources } from './resources.ts';
 import { ObjectStore, sourceName } from './store.ts';
+import { Unenforced } from './unenforced.ts';
 
 export interface KubernetesSourceOptions {
   readonly access: ApiAccess;
@@ -41,6 +42,7 @@ export class KubernetesSource implements ObjectSource {
   readonly #client: ApiClient;
   readonly #closed = new AbortController();
   readonly #reflectors: readonly Reflector[];
+  readonly #unenforced: Unenforced;
   readonly #pending = new Map<string, Pending>();
   #synced = false;
   /** The problems of the last batch. */
@@ -57,6 +59,9 @@ export class KubernetesSource implements ObjectSource {
     this.#client = client;
     const discovery = new Discovery(client, timers, this.#closed.signal);
     const scopes = namespaces.length === 0 ? [null] : namespaces;
+    const signal = this.#closed.signal;
+    const onChange = () => this.#schedule();
+    this.#unenforced = new Unenforced({ client, timers, signal, namespaces: scopes, onChange });
     this.#reflectors = resources.flatMap((resource) =>
       scopes.map((namespace) => {
         const store = new ObjectStore(resource.kind, {
@@ -94,7 +99,7 @@ export class KubernetesSource implements ObjectSource {
   }
 
   problems(): readonly Problem[] {
-    const problems: Problem[] = [];
+    const problems: Problem[] = [...this.#unenforced.problems()];
     const once = new Map<string, { readonly at: number; count: number }>();
     for (const reflector of this.#reflectors) {
       if (reflector.state === 'forbidden') problems.push(forbidden(reflector));
@@ -199,6 +204,7 @@ export class KubernetesSource implements ObjectSource {
     if (!this.#reached) this.#options.log.info('API server reached again', { server: this.#client.server });
     this.#reached = true;
     for (const reflector of this.#reflectors) reflector.reachable();
+    this.#unenforced.look();
   }
 }
 

@@ -3,8 +3,8 @@
  * heard; only when the server does not know that any more (410) everything is listed again, and then what is in force stays
  * until the list is complete. Whatever fails is tried again, later and later.
  */
-import { isMap } from '../fields.ts';
 import type { Timers } from '../timers.ts';
+import { errorText, isExpired, isTooLarge, readEvent, readList } from './answers.ts';
 import { type ApiClient, ApiError, ProtocolError } from './client.ts';
 import type { Discovery, Resource } from './resources.ts';
 import type { ObjectStore } from './store.ts';
@@ -31,7 +31,7 @@ const firstRetryMs = 250;
 const lastRetryMs = 30_000;
 /** How often it is looked whether a kind is there now. */
 const absentMs = 10_000;
-const forbiddenMs = 30_000;
+const forbiddenMs = 10_000;
 /** A watch that lasts so long is a good one. */
 const goodWatchMs = 5000;
 /** The server ends a watch after this long; some earlier, some later, so that not all come back at once. */
@@ -209,32 +209,12 @@ export class Reflector {
     return heard;
   }
 
-  #take(event: unknown, apiVersion: string): void {
+  #take(value: unknown, apiVersion: string): void {
     const { store, timers } = this.#parts;
-    const type = isMap(event) ? event['type'] : null;
-    const object = isMap(event) ? event['object'] : null;
-    switch (type) {
-      case 'ADDED':
-      case 'MODIFIED':
-        this.#version = store.put(object, apiVersion);
-        break;
-      case 'DELETED':
-        this.#version = store.remove(object);
-        break;
-      case 'BOOKMARK': {
-        const metadata = isMap(object) ? object['metadata'] : null;
-        const version = isMap(metadata) ? metadata['resourceVersion'] : null;
-        if (typeof version !== 'string' || version === '') throw new ProtocolError('a bookmark without a version');
-        this.#version = version;
-        break;
-      }
-      case 'ERROR': {
-        const { code, reason, message } = isMap(object) ? object : {};
-        throw new ApiError(Number(code ?? 500), String(reason ?? ''), String(message ?? 'the watch failed'));
-      }
-      default:
-        throw new ProtocolError(`a watch event of type ${JSON.stringify(type)}`);
-    }
+    const { type, object, version } = readEvent(value);
+    if (type === 'DELETED') store.remove(object);
+    else if (type !== 'BOOKMARK') store.put(object, apiVersion);
+    this.#version = version;
     this.#heardAt = timers.date();
   }
 
@@ -338,37 +318,4 @@ export class Reflector {
     const within = namespace === null || resource.clusterScoped ? '' : `/namespaces/${encodeURIComponent(namespace)}`;
     return `${root}/${apiVersion}${within}/${resource.plural}?${query.toString()}`;
   }
-}
-
-interface ListPage {
-  readonly items: readonly unknown[];
-  readonly next: string;
-  readonly version: string;
-}
-
-function readList(value: unknown): ListPage {
-  const metadata = isMap(value) ? value['metadata'] : null;
-  const items = isMap(value) ? (value['items'] ?? []) : null;
-  const version = isMap(metadata) ? metadata['resourceVersion'] : null;
-  if (!isMap(metadata) || !Array.isArray(items) || typeof version !== 'string' || version === '') {
-    throw new ProtocolError('no list with items and a resourceVersion');
-  }
-  const next = metadata['continue'];
-  return { items: items as unknown[], next: typeof next === 'string' ? next : '', version };
-}
-
-function isExpired(error: unknown): boolean {
-  return error instanceof ApiError && error.status === 410;
-}
-
-/** The server's data is older than what was heard: it was restored from a copy. */
-function isTooLarge(error: unknown): boolean {
-  return error instanceof ApiError && /too large resource version/i.test(error.message);
-}
-
-function errorText(error: unknown): string {
-  if (error instanceof ApiError) return `HTTP ${error.status}: ${error.message}`;
-  if (!(error instanceof Error)) return String(error);
-  // Of several addresses that were tried, Node says only the code.
-  return error.message || String((error as NodeJS.ErrnoException).code ?? error.name);
 }

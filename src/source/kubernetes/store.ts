@@ -3,9 +3,9 @@ import { isDeepStrictEqual } from 'node:util';
 import { fieldText } from '../../model/fieldpath.ts';
 import type { KubeObject, ObjectKey, ObjectKind } from '../../model/objects.ts';
 import type { Problem } from '../../model/types.ts';
-import { type Finding, isMap } from '../fields.ts';
+import type { Finding } from '../fields.ts';
 import { readObject } from '../object.ts';
-import { ProtocolError } from './client.ts';
+import { identify } from './answers.ts';
 
 /** Name of the source, and of the place of what is wrong with its objects. */
 export const sourceName = 'kubernetes';
@@ -62,14 +62,14 @@ export class ObjectStore {
     for (const [id, held] of this.#held) this.#drop(id, held);
   }
 
-  /** The server told of this object, whose version it returns. */
-  put(value: unknown, apiVersion: string): string {
+  /** The server told of this object. */
+  put(value: unknown, apiVersion: string): void {
     const { namespace, name, version } = identify(value);
     const id = `${namespace}/${name}`;
     const held = this.#held.get(id);
     if (held !== undefined) {
       held.round = this.#round;
-      if (held.version === version) return version;
+      if (held.version === version) return;
     }
     // Items of a list do not say what they are.
     const whole = { ...(value as Record<string, unknown>), apiVersion, kind: this.#kind };
@@ -88,16 +88,14 @@ export class ObjectStore {
       held.version = version;
     }
     if (object !== before) this.#tell(id, before, object);
-    return version;
   }
 
-  /** The server deleted this object; returns the version of that. */
-  remove(value: unknown): string {
-    const { namespace, name, version } = identify(value);
+  /** The server deleted this object. */
+  remove(value: unknown): void {
+    const { namespace, name } = identify(value);
     const id = `${namespace}/${name}`;
     const held = this.#held.get(id);
     if (held !== undefined) this.#drop(id, held);
-    return version;
   }
 
   *problems(): Generator<Problem & { readonly onceFor: string }> {
@@ -128,15 +126,4 @@ export class ObjectStore {
 /** Versions of one object that differ in nothing that the mesh reads, such as in a heartbeat, are no change. */
 function same(a: KubeObject | null, b: KubeObject | null): boolean {
   return a === b || (a !== null && b !== null && isDeepStrictEqual(a, b));
-}
-
-function identify(value: unknown): { namespace: string; name: string; version: string } {
-  const metadata = isMap(value) ? value['metadata'] : null;
-  if (!isMap(metadata)) throw new ProtocolError('an object without metadata');
-  const { namespace = '', name, resourceVersion: version } = metadata;
-  if (typeof name !== 'string' || typeof namespace !== 'string' || name === '') {
-    throw new ProtocolError('an object without a name');
-  }
-  if (typeof version !== 'string' || version === '') throw new ProtocolError(`${name} has no resourceVersion`);
-  return { namespace, name, version };
 }

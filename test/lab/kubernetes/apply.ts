@@ -1,6 +1,7 @@
 /**
  * Applies or deletes objects by an API server's own API, many at a time: `{"path": …, "object": …}` a line of stdin, without
- * an object it is deleted. Says what failed; exits with 1 then.
+ * an object it is deleted. Says when the server had answered all, in milliseconds since 1970, and what failed; exits with 1
+ * then.
  *
  * node apply.ts URL [CA CERTIFICATE KEY]
  */
@@ -51,5 +52,6 @@ const worker = async (): Promise<void> => {
   }
 };
 await Promise.all(Array.from({ length: atOnce }, worker));
+process.stdout.write(`${Date.now()}\n`);
 agent.destroy();
 process.exitCode = bad === 0 ? 0 : 1;

@@ -73,9 +73,9 @@ export class ControlPlane {
     await this.#server?.kill('SIGKILL');
   }
 
-  /** Creates or changes objects, and waits until the server has them. */
-  async apply(...objects: readonly ApiObject[]): Promise<void> {
-    await this.#send(objects.map((object) => ({ path: pathOf(object), object })));
+  /** Creates or changes objects, and waits until the server has them: returns when that was, in ms since 1970. */
+  async apply(...objects: readonly ApiObject[]): Promise<number> {
+    return await this.#send(objects.map((object) => ({ path: pathOf(object), object })));
   }
 
   async remove(...objects: readonly ApiObject[]): Promise<void> {
@@ -105,11 +105,12 @@ export class ControlPlane {
     }
   }
 
-  async #send(lines: readonly object[]): Promise<void> {
+  async #send(lines: readonly object[]): Promise<number> {
     const program = [process.execPath, join(import.meta.dirname, 'apply.ts'), this.#url];
     const proof = hasRealServer ? ['ca.crt', 'admin.crt', 'admin.key'].map((name) => this.#file(name)) : [];
     const input = lines.map((line) => `${JSON.stringify(line)}\n`).join('');
-    await this.#lab.node.output([...program, ...proof], { cgroup: 'outside', input, timeoutMs: 300_000 });
+    const options = { cgroup: 'outside', input, timeoutMs: 300_000 } as const;
+    return Number(await this.#lab.node.output([...program, ...proof], options));
   }
 
   async #get(path: string): Promise<string> {
