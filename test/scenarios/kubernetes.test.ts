@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { after, before, describe, test as nodeTest } from 'node:test';
 import type { EndpointItem, ItemList } from '../../src/api/types.ts';
 import type { ObjectKind } from '../../src/model/objects.ts';
+import { parseYaml } from '../../src/source/documents.ts';
 import type { ApiObject } from '../../src/source/kubernetes/testing.ts';
 import {
   clientResult,
@@ -72,6 +73,14 @@ const route: ApiObject = {
   },
 };
 
+/** The rights that docs/sources.md tells people to give. */
+const documentedRole = (): ApiObject & { readonly rules: readonly { readonly apiGroups: readonly string[] }[] } => {
+  const page = readFileSync(join(import.meta.dirname, '..', '..', 'docs', 'sources.md'), 'utf8');
+  const parsed = parseYaml(/```yaml\n([^`]*kind: ClusterRole\n[^`]*)```/.exec(page)?.[1] ?? '');
+  assert.ok('value' in parsed);
+  return parsed.value as ReturnType<typeof documentedRole>;
+};
+
 const anyone: readonly LoadCase[] = [{ from: names, path: '/' }];
 const jane: LoadCase = { from: 'blue', path: '/', fields: ['x-user: jane'] };
 
@@ -105,6 +114,7 @@ describe(`objects of ${serverName}`, { skip: process.getuid?.() !== 0 && process
     await Promise.all(servers.map((s) => startNginx(s, { port: 8080 })));
     api = new ControlPlane(lab);
     await api.start();
+    await api.grant(documentedRole());
     if (!hasRealServer) process.stdout.write('NOT with a real API server: `make test-lab` builds one\n');
     mesh = meshOf(lab);
     mesh.write('pods.yaml', file(namespace('shop', true), pod(client), ...servers.map((s) => pod(s))));
@@ -218,6 +228,53 @@ describe(`objects of ${serverName}`, { skip: process.getuid?.() !== 0 && process
     await mesh.settled();
     assert.match(daemon.stderr, /publish: published services=\d+ written=0 removed=0/, 'nothing is written anew');
     assert.deepEqual((await ended(load1)).errors, {});
+  });
+
+  test('a kind that the role does not show leaves the others alone, and comes when it may be seen', async (t) => {
+    if (!hasRealServer) {
+      t.skip('the stand-in does not ask who somebody is');
+      return;
+    }
+    const role = documentedRole();
+    const rules = role.rules.filter(({ apiGroups }) => apiGroups[0] !== 'gateway.networking.k8s.io');
+    await api.grant({ ...role, rules } as ApiObject);
+    await mesh.daemon.kill('SIGTERM');
+    await start();
+    const { problems, sources } = await mesh.status();
+    assert.deepEqual(
+      problems.filter(({ severity }) => severity === 'error').map(({ code, name }) => `${code} ${name}`),
+      ['KM1023 HTTPRoute', 'KM1023 ReferenceGrant'],
+    );
+    assert.equal(sources[1]?.error, null);
+    assert.deepEqual((await httpLoad(client, web, 80, anyone, ['--requests', '100', '--new'])).errors, {});
+    await api.grant(role);
+    await until('all may be seen', async () => (await stateOf('HTTPRoute')) === 'watching', 30_000 * patience);
+    await mesh.settled();
+    const steered = await httpLoad(client, web, 80, [jane], ['--requests', '100', '--new']);
+    assert.deepEqual([steered.errors, steered.misrouted], [{}, 0]);
+  });
+
+  test('a policy that the mesh does not enforce is an error', async (t) => {
+    if (!hasRealServer) {
+      t.skip('the stand-in has no such kind');
+      return;
+    }
+    await api.installCrds('security.istio.io');
+    const spec = { action: 'DENY', rules: [{}] };
+    const metadata = { name: 'nobody', namespace: 'shop' };
+    await api.applyAt('/apis/security.istio.io/v1/namespaces/shop/authorizationpolicies/nobody', {
+      ...{ apiVersion: 'security.istio.io/v1', kind: 'AuthorizationPolicy', metadata, spec },
+    });
+    await mesh.daemon.kill('SIGTERM');
+    await start();
+    const errors = async () =>
+      (await mesh.status()).problems.filter(({ severity }) => severity === 'error').map(({ code, kind }) => `${code} ${kind}`);
+    await until('the error', async () => (await errors()).length > 0, 10_000 * patience);
+    assert.deepEqual(await errors(), ['KM1007 AuthorizationPolicy']);
+    await api.removeAt('/apis/security.istio.io/v1/namespaces/shop/authorizationpolicies/nobody');
+    await mesh.daemon.kill('SIGTERM');
+    await start();
+    await mesh.settled();
   });
 
   test(`${services} services of ${endpoints} endpoints, all changed under load: no request fails`, async (t) => {

@@ -9,6 +9,9 @@ test('a kind that is forbidden is a problem, leaves the others alone, and comes 
     api.put(route('web', 'web'));
     api.forbidden.add('httproutes');
   });
+  // Asked again, now that the server has said that it is ready.
+  await until('it waits', () => timers.waits().includes(250));
+  timers.advance(250);
   await synced();
   assert.deepEqual(told(batches[0]).upserted?.sort(), [
     'EndpointSlice/shop/web-1',
@@ -33,11 +36,26 @@ test('a kind that is forbidden later stays as it was', async (t) => {
   await synced();
   api.forbidden.add('services');
   api.cutWatches('Service');
-  await until('it waits', () => timers.waits().includes(250));
-  timers.advance(250);
+  for (const wait of [250, 500]) {
+    await until('it waits', () => timers.waits().includes(wait));
+    timers.advance(wait);
+  }
   await until('the problem', () => problems().length > 0);
   assert.equal(source.problems()[0]?.lastGoodInForce, true);
   assert.equal(model.mesh.services.size, 1);
+});
+
+test('what a server forbids just before it is ready is not believed', async (t) => {
+  const { api, timers, until, synced, problems, batches } = await setUp(t, (api) => {
+    shop(api);
+    api.forbidden.add('services');
+  });
+  await until('it waits', () => timers.waits().includes(250));
+  api.forbidden.clear();
+  timers.advance(250);
+  await synced();
+  assert.deepEqual(problems(), []);
+  assert.equal(batches[0]?.upserted.length, 3);
 });
 
 test('while the server is not ready, forbidden and absent mean nothing yet', async (t) => {

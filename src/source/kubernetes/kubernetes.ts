@@ -61,7 +61,7 @@ export class KubernetesSource implements ObjectSource {
     const scopes = namespaces.length === 0 ? [null] : namespaces;
     const signal = this.#closed.signal;
     const onChange = () => this.#schedule();
-    this.#unenforced = new Unenforced({ client, timers, signal, namespaces: scopes, onChange });
+    this.#unenforced = new Unenforced({ client, discovery, timers, signal, namespaces: scopes, onChange });
     this.#reflectors = resources.flatMap((resource) =>
       scopes.map((namespace) => {
         const store = new ObjectStore(resource.kind, {
@@ -71,6 +71,7 @@ export class KubernetesSource implements ObjectSource {
         return new Reflector({
           ...{ client, discovery, resource, namespace, store, timers },
           onState: (reflector) => this.#stateChanged(reflector),
+          onSettled: () => this.#schedule(),
           onContact: () => this.#contact(),
         });
       }),

@@ -21,6 +21,8 @@ export interface ReflectorParts {
   readonly timers: Timers;
   /** The state, or what hinders it, is another one. */
   readonly onState: (reflector: Reflector) => void;
+  /** It is known for the first time what the server has of this kind. */
+  readonly onSettled: () => void;
   /** The server answered. */
   readonly onContact: () => void;
 }
@@ -57,6 +59,8 @@ export class Reflector {
   #puzzledAt: string | null = null;
   #wake: (() => void) | null = null;
   #unreachable = false;
+  /** It said that it is ready, since it last did what it was asked, and was there all the time. */
+  #saidReady = false;
   /** The pause may end as soon as the server answers anybody. */
   #waitsForContact = false;
 
@@ -230,10 +234,16 @@ export class Reflector {
       return this.#backoff();
     }
     this.#failures++;
-    if (error instanceof ApiError && error.status === 403 && (await this.#isReady(discovery))) {
-      this.#become('forbidden', error.message);
-      this.#settle();
-      return forbiddenMs * this.#spread();
+    if (!answered) this.#saidReady = false;
+    if (error instanceof ApiError && error.status === 403) {
+      if (this.#saidReady) {
+        this.#become('forbidden', error.message);
+        this.#settle();
+        return forbiddenMs * this.#spread();
+      }
+      // A server that has just begun does not know yet who may see what: only what it says when it is ready counts.
+      this.#saidReady = await this.#isReady(discovery);
+      if (this.#saidReady) return this.#backoff();
     }
     if (error instanceof ApiError && error.status === 404) this.#apiVersion = null;
     if (error instanceof ApiError && error.status === 400) this.#version = null;
@@ -250,7 +260,6 @@ export class Reflector {
     return Math.max(this.#backoff(), Math.min(wanted, lastRetryMs * 2));
   }
 
-  /** A server that has just begun does not know yet who may see what. */
   async #isReady(discovery: Discovery): Promise<boolean> {
     try {
       await discovery.ready();
@@ -267,13 +276,14 @@ export class Reflector {
 
   #contact(): void {
     this.#heardAt = this.#parts.timers.date();
+    this.#saidReady = false;
     this.#parts.onContact();
   }
 
   #settle(): void {
     if (this.#settled) return;
     this.#settled = true;
-    this.#parts.onState(this);
+    this.#parts.onSettled();
   }
 
   #become(state: ReflectorState, error: string | null, unreachable = false): void {

@@ -7,10 +7,12 @@ import { apiGroup, unsupportedReason } from '../kinds/index.ts';
 import type { Timers } from '../timers.ts';
 import { identify, readList } from './answers.ts';
 import { type ApiClient, ApiError } from './client.ts';
+import type { Discovery } from './resources.ts';
 import { sourceName } from './store.ts';
 
 export interface UnenforcedParts {
   readonly client: ApiClient;
+  readonly discovery: Discovery;
   readonly timers: Timers;
   readonly signal: AbortSignal;
   /** Null: all. */
@@ -67,7 +69,9 @@ export class Unenforced {
   }
 
   async #read(): Promise<readonly Problem[]> {
-    const { namespaces } = this.#parts;
+    const { discovery, namespaces } = this.#parts;
+    // A server that has just begun forbids everything.
+    await discovery.ready();
     const asked = kinds.flatMap(([kind, plural]) => namespaces.map((namespace) => ({ kind, plural, namespace })));
     const found: Problem[] = [];
     for (const { kind, plural, namespace } of asked) {

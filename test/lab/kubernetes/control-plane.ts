@@ -30,6 +30,7 @@ export class ControlPlane {
   readonly #directory: string;
   #etcd: LabProcess | null = null;
   #server: LabProcess | null = null;
+  /** Of the user `kmesh`, who may do nothing until {@link grant}. */
   readonly kubeconfig: string;
   readonly #url = `${hasRealServer ? 'https' : 'http'}://127.0.0.1:${port}`;
 
@@ -39,12 +40,12 @@ export class ControlPlane {
     this.kubeconfig = join(lab.directory, 'kubeconfig');
     if (hasRealServer) this.#certificates();
     const cluster = { server: this.#url, ...(hasRealServer ? { 'certificate-authority': 'ca.crt' } : {}) };
-    const user = hasRealServer ? { 'client-certificate': 'admin.crt', 'client-key': 'admin.key' } : {};
+    const user = hasRealServer ? { 'client-certificate': 'kmesh.crt', 'client-key': 'kmesh.key' } : {};
     const config = {
       'current-context': 'lab',
       clusters: [{ name: 'lab', cluster }],
-      users: [{ name: 'admin', user }],
-      contexts: [{ name: 'lab', context: { cluster: 'lab', user: 'admin' } }],
+      users: [{ name: 'kmesh', user }],
+      contexts: [{ name: 'lab', context: { cluster: 'lab', user: 'kmesh' } }],
     };
     writeFileSync(this.kubeconfig, JSON.stringify(config));
   }
@@ -80,6 +81,34 @@ export class ControlPlane {
 
   async remove(...objects: readonly ApiObject[]): Promise<void> {
     await this.#send(objects.map((object) => ({ path: pathOf(object) })));
+  }
+
+  /** The same for kinds that the mesh does not read. */
+  async applyAt(path: string, object: ApiObject): Promise<void> {
+    await this.#send([{ path, object }]);
+  }
+
+  async removeAt(path: string): Promise<void> {
+    await this.#send([{ path }]);
+  }
+
+  /** Gives the user of the kubeconfig this ClusterRole. The stand-in does not ask who somebody is. */
+  async grant(role: ApiObject): Promise<void> {
+    if (!hasRealServer) return;
+    const group = 'rbac.authorization.k8s.io';
+    const binding: ApiObject = {
+      apiVersion: `${group}/v1`,
+      kind: 'ClusterRoleBinding',
+      metadata: { name: role.metadata.name },
+      roleRef: { apiGroup: group, kind: 'ClusterRole', name: role.metadata.name },
+      subjects: [{ apiGroup: group, kind: 'User', name: 'kmesh' }],
+    };
+    const path = `/apis/${group}/v1`;
+    const { name } = role.metadata;
+    await this.#send([
+      { path: `${path}/clusterroles/${name}`, object: role },
+      { path: `${path}/clusterrolebindings/${name}`, object: binding },
+    ]);
   }
 
   /** Installs the CRDs whose group has this ending. The stand-in has them. */
@@ -192,6 +221,7 @@ export class ControlPlane {
     for (const [name, subject, extension] of [
       ['server', '/CN=kube-apiserver', 'subjectAltName=IP:127.0.0.1'],
       ['admin', '/O=system:masters/CN=admin', 'extendedKeyUsage=clientAuth'],
+      ['kmesh', '/CN=kmesh', 'extendedKeyUsage=clientAuth'],
     ] as const) {
       openssl('req', ...key(name), '-subj', subject, '-out', `${name}.csr`);
       writeFileSync(this.#file(`${name}.ext`), extension);
