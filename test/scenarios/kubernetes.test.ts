@@ -268,7 +268,9 @@ describe(`objects of ${serverName}`, { skip: process.getuid?.() !== 0 && process
     await mesh.daemon.kill('SIGTERM');
     await start();
     const errors = async () =>
-      (await mesh.status()).problems.filter(({ severity }) => severity === 'error').map(({ code, kind }) => `${code} ${kind}`);
+      (await mesh.status()).problems
+        .filter(({ severity }) => severity === 'error')
+        .map(({ code, kind }) => `${code} ${kind}`);
     await until('the error', async () => (await errors()).length > 0, 10_000 * patience);
     assert.deepEqual(await errors(), ['KM1007 AuthorizationPolicy']);
     await api.removeAt('/apis/security.istio.io/v1/namespaces/shop/authorizationpolicies/nobody');

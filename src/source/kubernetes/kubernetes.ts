@@ -126,14 +126,13 @@ export class KubernetesSource implements ObjectSource {
     const hindered = this.#reflectors.filter(({ state }) => state === 'retrying');
     const [first] = hindered;
     const which = first === undefined || hindered.length === this.#reflectors.length ? '' : `${names(hindered)}: `;
-    const code = first?.unreachable === true ? 'KM1022' : 'KM1024';
     return {
       name: this.name,
       location: this.#client.server,
       synced: this.#synced,
       objects: this.#reflectors.reduce((sum, { store }) => sum + store.size, 0),
       lastChange: this.#lastChange,
-      error: first === undefined ? null : `${code} ${which}${first.error ?? ''}`,
+      error: first === undefined ? null : `${first.code} ${which}${first.error ?? ''}`,
       resources: this.#reflectors.map(resourceStatus),
     };
   }

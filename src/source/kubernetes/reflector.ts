@@ -3,6 +3,7 @@
  * heard; only when the server does not know that any more (410) everything is listed again, and then what is in force stays
  * until the list is complete. Whatever fails is tried again, later and later.
  */
+import { type ErrorCode, KmError } from '../../base/errors.ts';
 import type { Timers } from '../timers.ts';
 import { errorText, isExpired, isTooLarge, readEvent, readList } from './answers.ts';
 import { type ApiClient, ApiError, ProtocolError } from './client.ts';
@@ -47,6 +48,7 @@ export class Reflector {
   readonly #closed = new AbortController();
   #state: ReflectorState = 'waiting';
   #error: string | null = null;
+  #code: ErrorCode = 'KM1024';
   #settled = false;
   #apiVersion: string | null = null;
   /** Where the watch goes on; null: list first. */
@@ -77,6 +79,11 @@ export class Reflector {
 
   get error(): string | null {
     return this.#error;
+  }
+
+  /** Of {@link error}. */
+  get code(): ErrorCode {
+    return this.#code;
   }
 
   /** It is known once what the server has of this kind, be it nothing. */
@@ -253,6 +260,7 @@ export class Reflector {
       this.#puzzledAt = this.#version;
     }
     this.#waitsForContact = !answered;
+    this.#code = error instanceof KmError ? error.code : answered ? 'KM1024' : 'KM1022';
     // Whatever is in between cuts watches now and then: it is worth a word when it does not go on.
     const cut = !answered && this.#state === 'watching' && this.#failures === 1;
     if (!cut) this.#become('retrying', errorText(error), !answered);
