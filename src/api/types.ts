@@ -22,6 +22,22 @@ export interface SourceStatus {
   /** RFC 3339 time of the last change taken over. */
   readonly lastChange: string | null;
   readonly error: string | null;
+  /** What it subscribes to, where it does so one by one; absent: it does not. */
+  readonly resources?: readonly SourceResource[];
+}
+
+/** One subscription of a source: a kind of object, or a type of resource. */
+export interface SourceResource {
+  /** Such as `HTTPRoute`, with ` in NAMESPACE` when only that is read. */
+  readonly name: string;
+  /** `waiting`, `reading`, `watching`, `absent` (the server does not have the kind), `forbidden` or `retrying`. */
+  readonly state: string;
+  readonly objects: number;
+  /** The server's version of the last thing heard; null: nothing yet. */
+  readonly version: string | null;
+  /** RFC 3339 time of the last thing heard, also when it changed nothing. */
+  readonly lastHeard: string | null;
+  readonly error: string | null;
 }
 
 export interface WorkloadItem {

@@ -35,6 +35,26 @@ export const errorTable = {
     title: 'configuration directory cannot be watched',
     fix: 'raise the sysctls fs.inotify.max_user_instances and fs.inotify.max_user_watches',
   },
+  KM1020: {
+    title: 'an object is in two sources',
+    fix: 'remove one of them; that of the source that comes first is in force',
+  },
+  KM1021: {
+    title: 'access to the API server not understood',
+    fix: 'correct the kubeconfig, or name another with --kubeconfig',
+  },
+  KM1022: {
+    title: 'API server not reachable',
+    fix: 'see the message; what was read stays in force, and it is tried again',
+  },
+  KM1023: {
+    title: 'API server refuses to show a kind',
+    fix: 'allow list and watch of it (docs/sources.md has the role); what was read stays in force',
+  },
+  KM1024: {
+    title: 'API server answers with an error',
+    fix: 'see the message; what was read stays in force, and it is asked again',
+  },
   // KM2xxx: model
   KM2001: {
     title: 'two services claim one address and port',
@@ -154,7 +174,10 @@ export const errorTable = {
     fix: 'stop what holds the port or choose another with --admin-address',
   },
   KM5010: { title: 'kmesh-daemon must run as root', fix: 'run it as root (CAP_BPF, CAP_NET_ADMIN and CAP_SYS_ADMIN)' },
-  KM5011: { title: 'kmesh-daemon has nothing to read', fix: 'name a directory of objects with --config' },
+  KM5011: {
+    title: 'kmesh-daemon has nothing to read',
+    fix: 'name a directory of objects with --config, or an API server with --kubernetes',
+  },
   KM5012: {
     title: 'Another kmesh-daemon uses the same pins',
     fix: 'stop it first, or give this one another --bpf-fs-path',

@@ -105,9 +105,33 @@ describe('golden files', () => {
     assertGolden('status-colour', (await lab.ctl('status', { tty: true })).stdout);
   });
 
+  test('kmeshctl status, with a source that subscribes', async () => {
+    const at = '2026-08-03T11:58:00Z';
+    const watched = { state: 'watching', objects: 0, version: '48211', lastHeard: at, error: null };
+    const refused = 'pods is forbidden: User "kmesh" cannot list resource "pods" in API group "" at the cluster scope';
+    lab.backend.set({
+      source: {
+        ...{
+          name: 'kubernetes',
+          location: 'https://10.96.0.1:443',
+          synced: true,
+          objects: 2,
+          lastChange: at,
+          error: null,
+        },
+        resources: [
+          { ...watched, name: 'Service', objects: 2 },
+          { ...watched, name: 'Pod', state: 'forbidden', version: null, lastHeard: null, error: refused },
+          { ...watched, name: 'HTTPRoute', state: 'absent', version: null },
+        ],
+      },
+    });
+    assertGolden('status-subscriptions', (await lab.ctl('status')).stdout);
+  });
+
   test('every file in golden/ is one of a test', () => {
     const tested = [...plain, ...troubled].map(([name]) => `${name}.txt`);
-    const all = [...tested, 'status-not-ready.txt', 'status-colour.txt'].sort();
+    const all = [...tested, 'status-not-ready.txt', 'status-colour.txt', 'status-subscriptions.txt'].sort();
     assert.deepEqual(readdirSync(new URL('golden/', import.meta.url)).sort(), all);
   });
 });

@@ -33,6 +33,7 @@ export function statusReport(report: StatusReport, view: { readonly nowMs: numbe
       ['SOURCE', 'LOCATION', 'SYNCED', 'OBJECTS', 'LAST-CHANGE', 'ERROR'],
       report.sources.map((source) => sourceRow(source, view.nowMs)),
     ),
+    subscriptions(report.sources, view.nowMs),
     section(
       'Problems',
       report.problems.map((problem) => problemText(problem, view.colour)),
@@ -44,9 +45,31 @@ export function statusReport(report: StatusReport, view: { readonly nowMs: numbe
 }
 
 function sourceRow(source: SourceStatus, nowMs: number): readonly string[] {
-  const changed =
-    source.lastChange === null ? '' : `${humanDuration((nowMs - Date.parse(source.lastChange)) / 1000)} ago`;
+  const changed = agoText(source.lastChange, nowMs);
   return [source.name, source.location, String(source.synced), String(source.objects), changed, source.error ?? ''];
+}
+
+/** What the sources subscribe to, one by one; an empty text when none does. */
+function subscriptions(sources: readonly SourceStatus[], nowMs: number): string {
+  const rows = sources.flatMap(({ name, resources = [] }) =>
+    resources.map((one) => [
+      name,
+      one.name,
+      one.state,
+      String(one.objects),
+      one.version ?? '',
+      agoText(one.lastHeard, nowMs),
+      one.error ?? '',
+    ]),
+  );
+  if (rows.length === 0) return '';
+  const more = rows.length > shownLines ? `... and ${rows.length - shownLines} more: -o json shows all\n` : '';
+  const headers = ['SOURCE', 'SUBSCRIPTION', 'STATE', 'OBJECTS', 'VERSION', 'LAST-HEARD', 'ERROR'];
+  return `${table(headers, rows.slice(0, shownLines))}${more}`;
+}
+
+function agoText(time: string | null, nowMs: number): string {
+  return time === null ? '' : `${humanDuration((nowMs - Date.parse(time)) / 1000)} ago`;
 }
 
 function section(title: string, lines: readonly string[]): string {

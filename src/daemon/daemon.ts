@@ -18,7 +18,7 @@ import { Metrics } from '../probe/metrics.ts';
 import { Names } from '../probe/names.ts';
 import { Publisher } from '../publish/publisher.ts';
 import { tableOf } from '../publish/tables.ts';
-import { FilesSource } from '../source/files.ts';
+import { CombinedSource } from '../source/combined.ts';
 import { adminBackend } from './backend.ts';
 import { Controller } from './controller.ts';
 import { DataPlane } from './data-plane.ts';
@@ -31,6 +31,7 @@ import { startMetricsServer } from './metrics-server.ts';
 import { Namespaces } from './namespaces.ts';
 import { ProblemLog } from './problem-log.ts';
 import type { Settings } from './settings.ts';
+import { sourcesOf } from './sources.ts';
 import { type AccessLogOutput, Telemetry } from './telemetry.ts';
 import { versionInfo } from './version.ts';
 
@@ -58,10 +59,12 @@ export async function startDaemon(
   checks: () => readonly CheckResult[],
 ): Promise<RunningDaemon> {
   if (process.getuid?.() !== 0) throw new KmError('KM5010', 'kmesh-daemon is not running as root');
-  if (settings.config === null) throw new KmError('KM5011', 'no source of configuration is given');
+  if (settings.config === null && settings.kubernetes === null) {
+    throw new KmError('KM5011', 'no source of configuration is given');
+  }
   const release = takeLock(settings.bpfFsPath);
   try {
-    return await run({ ...settings, config: settings.config }, output, checks, release);
+    return await run(settings, output, checks, release);
   } catch (error) {
     release();
     throw error;
@@ -69,7 +72,7 @@ export async function startDaemon(
 }
 
 async function run(
-  settings: Settings & { readonly config: string },
+  settings: Settings,
   output: Output,
   checks: () => readonly CheckResult[],
   release: () => void,
@@ -143,7 +146,7 @@ async function run(
     requests: () => telemetry.requests(),
     counters: () => telemetry.counters(),
     maps: () => telemetry.maps(),
-    objects: () => ({ files: source.status().objects }),
+    objects: () => Object.fromEntries(source.status().map(({ name, objects }) => [name, objects])),
     problems: () => countProblems(problems()),
   });
   const memory = new MemoryTrim();
@@ -163,14 +166,12 @@ async function run(
   });
   const problemLog = new ProblemLog(log.logger('source'));
   const problems = (): readonly Problem[] => [...source.problems(), ...builder.problems(), ...controller.problems()];
-  const source = new FilesSource({
-    directory: settings.config,
-    onChange: (batch) => {
-      unreadable = batch.problems.some((p) => p.severity === 'error' && !p.lastGoodInForce);
-      guarded('taking over a change', () => controller.apply(batch))();
-      problemLog.report(problems());
-      if (!attached() && running) guarded('attaching', activate)();
-    },
+  const source = new CombinedSource(sourcesOf(settings, log), (batch) => {
+    // An object of a kind that is not supported (KM1007) has never been in the kernel.
+    unreadable = batch.problems.some((p) => p.severity === 'error' && !p.lastGoodInForce && p.code !== 'KM1007');
+    guarded('taking over a change', () => controller.apply(batch))();
+    problemLog.report(problems());
+    if (!attached() && running) guarded('attaching', activate)();
   });
   // What fails at the start ends it with an error; later the daemon goes on.
   let running = false;
@@ -198,9 +199,9 @@ async function run(
       mesh: builder.mesh,
       startedMs,
       throughStack: () => shortCut.reason,
-      sources: () => [source.status()],
+      sources: () => source.status(),
       problems,
-      starting: () => starting,
+      starting: () => [...source.pending(), ...starting],
       checks,
     }),
     onError: (error) => daemonLog.error('an admin request failed', { error: String(error) }),

@@ -1,10 +1,13 @@
 /** What the daemon can be told: flags, their defaults, and the sizes of the kernel's tables. */
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { type Format, isLevel, type Level, levels } from '../base/log.ts';
+import { dnsLabelProblem } from '../source/names.ts';
 
 export interface Settings {
   /** Directory of YAML and JSON objects. */
   readonly config: string | null;
+  /** Null: objects are not read from an API server. */
+  readonly kubernetes: KubernetesSettings | null;
   readonly mode: 'kernel-native' | 'dual-engine';
   readonly bpfFsPath: string;
   /** Null: found by file-system type. */
@@ -27,6 +30,15 @@ export interface Settings {
   readonly locality: string;
   /** Entries of kernel maps by name. */
   readonly mapSizes: Readonly<Record<string, number>>;
+}
+
+export interface KubernetesSettings {
+  /** Null: KUBECONFIG, a pod's service account, or ~/.kube/config. */
+  readonly kubeconfig: string | null;
+  /** Null: the current one. */
+  readonly context: string | null;
+  /** Empty: all. */
+  readonly namespaces: readonly string[];
 }
 
 interface Size {
@@ -118,6 +130,15 @@ const camel = (flag: string): string => flag.slice(2).replace(/-([a-z])/g, (_, c
 export function addFlags(command: Command, hostname: string): Command {
   command
     .option('--config <dir>', 'directory of YAML and JSON objects, watched')
+    .option('--kubernetes', 'read objects from a Kubernetes API server as well')
+    .option('--kubeconfig <file>', 'how to reach it (default: KUBECONFIG, the pod’s account, ~/.kube/config)')
+    .option('--kubernetes-context <name>', 'context of the kubeconfig (default: its current one)')
+    .option(
+      '--kubernetes-namespaces <list>',
+      'read these namespaces only, with commas between (default: all)',
+      names,
+      [],
+    )
     .addOption(
       new Option('--mode <mode>', 'which of Kmesh’s two modes')
         .choices(['dual-engine', 'kernel-native'])
@@ -168,6 +189,7 @@ export function settingsOf(options: Readonly<Record<string, unknown>>): Settings
   for (const [map, as] of Object.entries(sameSize)) entries.set(map, entries.get(as) ?? 1);
   return {
     config: options['config'] === undefined ? null : text('config'),
+    kubernetes: kubernetesOf(options),
     mode: text('mode') === 'kernel-native' ? 'kernel-native' : 'dual-engine',
     bpfFsPath: text('bpfFsPath'),
     cgroup2Path: options['cgroup2Path'] === undefined ? null : text('cgroup2Path'),
@@ -185,6 +207,25 @@ export function settingsOf(options: Readonly<Record<string, unknown>>): Settings
     locality: text('locality'),
     mapSizes: Object.fromEntries(entries),
   };
+}
+
+/** A flag that says where the API server is asks for it, too. */
+function kubernetesOf(options: Readonly<Record<string, unknown>>): KubernetesSettings | null {
+  const text = (name: string): string | null => (typeof options[name] === 'string' ? options[name] : null);
+  const kubeconfig = text('kubeconfig');
+  const context = text('kubernetesContext');
+  const given = options['kubernetesNamespaces'];
+  const namespaces = Array.isArray(given) ? given.map(String) : [];
+  if (options['kubernetes'] !== true && kubeconfig === null && context === null && namespaces.length === 0) return null;
+  return { kubeconfig, context, namespaces };
+}
+
+function names(text: string): readonly string[] {
+  const list = text.split(',').map((name) => name.trim());
+  if (list.some((name) => dnsLabelProblem(name) !== '')) {
+    throw new InvalidArgumentError('names of namespaces are expected, with commas between.');
+  }
+  return [...new Set(list)];
 }
 
 function accessLogOf(value: string): 'off' | Format {

@@ -3,7 +3,7 @@ import type { ErrorCode } from '../base/errors.ts';
 import { type FieldPath, fieldText } from './fieldpath.ts';
 import type { EndpointSliceObject, KubeObject } from './objects.ts';
 import type { Rules } from './rules.ts';
-import type { Origin, Problem, Service } from './types.ts';
+import { type Origin, originText, type Problem, type Service } from './types.ts';
 
 export interface Issue {
   readonly severity: 'error' | 'warning';
@@ -87,7 +87,7 @@ function ruleIssues(services: ReadonlyMap<string, Service>, rules: Rules): Issue
     if (first === undefined) continue;
     for (const rule of others) {
       const { origin } = first;
-      const reason = () => `${origin.file}:${origin.line} has a rule for this host, which is in force`;
+      const reason = () => `${originText(origin)} has a rule for this host, which is in force`;
       issues.push({ severity: 'error', code: 'KM2004', object: rule, path, reason });
     }
     if (services.has(host)) continue;

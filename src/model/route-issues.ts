@@ -5,7 +5,7 @@ import type { Issue } from './modelproblems.ts';
 import type { Destination, HttpRouteObject, RouteParent, RuleAction, VirtualServiceObject } from './route-objects.ts';
 import { type RouteSources, resolve } from './routing.ts';
 import { tcpRuleFor } from './tcp-routes.ts';
-import type { Service } from './types.ts';
+import { originText, type Service } from './types.ts';
 
 export function routeIssues(sources: RouteSources, services: ReadonlyMap<string, Service>): Issue[] {
   const issues: Issue[] = [];
@@ -57,7 +57,7 @@ function hostIssues(sources: RouteSources, object: VirtualServiceObject, host: s
   if (first !== null && first !== object) {
     const { kind, namespace, name, origin } = first;
     const reason = () =>
-      `${kind} ${namespace}/${name} (${origin.file}:${origin.line}) is for ${host} too, and is in force for it`;
+      `${kind} ${namespace}/${name} (${originText(origin)}) is for ${host} too, and is in force for it`;
     return [{ severity: 'error', code: 'KM2008', object, path, reason }];
   }
   const covered = [...sources.hostnames.covered(host)].filter(

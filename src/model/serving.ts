@@ -4,7 +4,7 @@ import { Claims, type Want } from './claims.ts';
 import type { Issue } from './modelproblems.ts';
 import { addressesOf, everyAddress, hostsOf, type Served, type ServiceSource, type SharedHost } from './services.ts';
 import { SharedPorts, sharesPort } from './shared-ports.ts';
-import type { Protocol } from './types.ts';
+import { originText, type Protocol } from './types.ts';
 
 export class Serving {
   readonly #sources: ReadonlyMap<string, ServiceSource>;
@@ -126,7 +126,7 @@ export class Serving {
     const first = this.#sources.get(this.#shared.membersOf(blocker?.owner ?? '')[0] ?? '');
     if (blocker === null || first === undefined) return 'not served here';
     const { kind, namespace, name, origin } = first;
-    return `${blocker.thing} belongs to ${kind} ${namespace}/${name} (${origin.file}:${origin.line}): not served here`;
+    return `${blocker.thing} belongs to ${kind} ${namespace}/${name} (${originText(origin)}): not served here`;
   }
 }
 

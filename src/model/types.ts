@@ -9,10 +9,18 @@ import type { ClusterPolicy, HttpRouting } from './http.ts';
 export interface Origin {
   /** Name of the source, such as `files`. */
   readonly source: string;
-  /** File path as the user gave it (`--config` directory joined with the file's name). */
+  /**
+   * File path as the user gave it (`--config` directory joined with the file's name). An object that is in no file has its
+   * source and its own name there: `kubernetes HTTPRoute shop/web`.
+   */
   readonly file: string;
-  /** 1-based line on which the object's document starts. */
+  /** 1-based line on which the object's document starts; 0 for an object that is in no file. */
   readonly line: number;
+}
+
+/** Where an object was read, as messages say it: `FILE:LINE`, or `kubernetes HTTPRoute shop/web`. */
+export function originText({ file, line }: Pick<Origin, 'file' | 'line'>): string {
+  return line === 0 ? file : `${file}:${line}`;
 }
 
 export type Protocol = 'TCP' | 'UDP';
@@ -131,11 +139,16 @@ export interface Problem {
   readonly lastGoodInForce: boolean;
 }
 
-/** `kind namespace/name file:line field: reason`: the one way a problem is written, in log, status and tests. */
+/**
+ * `kind namespace/name file:line field: reason`, or `kind namespace/name kubernetes field: reason`: the one way a problem is written, in log, status and
+ * tests.
+ */
 export function problemLine(p: Problem): string {
   const object = `${p.kind} ${p.namespace === '' ? p.name : `${p.namespace}/${p.name}`}`;
   const field = p.field === '' ? '' : ` ${p.field}`;
-  return `${object} ${p.file}:${p.line}${field}: ${p.reason}`;
+  // An object that is in no file is named once.
+  const place = p.line === 0 ? p.file.replace(` ${object}`, '') : originText(p);
+  return `${object} ${place}${field}: ${p.reason}`;
 }
 
 /** Name of the cluster behind a service's port, or of a subset of it, as Istio writes it. */

@@ -7,23 +7,19 @@ import { basename, join } from 'node:path';
 import type { SourceStatus } from '../api/types.ts';
 import { type ErrorCode, KmError } from '../base/errors.ts';
 import type { FieldPath } from '../model/fieldpath.ts';
-import type { ObjectChanges } from '../model/objects.ts';
-import { type Origin, type Problem, problemLine } from '../model/types.ts';
+import type { KubeObject, ObjectKey } from '../model/objects.ts';
+import type { Origin, Problem } from '../model/types.ts';
 import { fieldLines } from './documents.ts';
 import { ConfigFile, maxFileBytes } from './file.ts';
 import type { Item } from './items.ts';
-import { listProblems } from './problems.ts';
+import { listProblems, sameProblems } from './problems.ts';
 import { Registry } from './registry.ts';
+import type { ObjectSource, OnChange } from './source.ts';
 import { DirectoryWatch } from './watch.ts';
-
-/** One settled change, and all problems that there are now. */
-export interface SourceBatch extends ObjectChanges {
-  readonly problems: readonly Problem[];
-}
 
 export interface FilesSourceOptions {
   readonly directory: string;
-  readonly onChange: (batch: SourceBatch) => void;
+  readonly onChange: OnChange;
   /** A change is taken over when nothing has happened for this long, in milliseconds. */
   readonly quietMs?: number;
   /** But no later than this after the first event, in milliseconds. */
@@ -41,7 +37,8 @@ interface FileState {
 /** A file that changes again within this time after its last change may keep its mtime (the kernel's clock ticks). */
 const racyMs = 50;
 
-export class FilesSource {
+export class FilesSource implements ObjectSource {
+  readonly name = 'files';
   readonly #options: Required<FilesSourceOptions>;
   readonly #registry = new Registry();
   readonly #files = new Map<string, FileState>();
@@ -84,13 +81,21 @@ export class FilesSource {
     this.#watch.close();
   }
 
+  get synced(): boolean {
+    return this.#synced;
+  }
+
+  object(key: ObjectKey): KubeObject | null {
+    return this.#registry.told(key);
+  }
+
   problems(): readonly Problem[] {
     return this.#problems;
   }
 
   status(): SourceStatus {
     return {
-      name: 'files',
+      name: this.name,
       location: this.#options.directory,
       synced: this.#synced,
       objects: this.#registry.size,
@@ -269,9 +274,4 @@ function errorText(error: unknown): string {
     ELOOP: 'too many symbolic links',
   };
   return (code === undefined ? undefined : texts[code]) ?? message;
-}
-
-function sameProblems(a: readonly Problem[], b: readonly Problem[]): boolean {
-  const text = (problem: Problem) => `${problem.severity} ${problem.lastGoodInForce} ${problemLine(problem)}`;
-  return a.length === b.length && a.every((problem, i) => text(problem) === text(b[i] ?? problem));
 }

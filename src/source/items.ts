@@ -4,9 +4,9 @@ import { type FieldPath, fieldText } from '../model/fieldpath.ts';
 import type { KubeObject, ObjectKey } from '../model/objects.ts';
 import type { Origin } from '../model/types.ts';
 import { type DocumentText, fieldLines, itemLines, type Parsed } from './documents.ts';
-import { Fields, type Finding, isMap, shown } from './fields.ts';
-import { apiGroup, kindReaders, unsupportedReason } from './kinds/index.ts';
-import { type KindReader, readMetadata } from './kinds/kind.ts';
+import { type Finding, isMap, shown } from './fields.ts';
+import { kindReaders } from './kinds/index.ts';
+import { readObject } from './object.ts';
 
 /** An origin whose line follows the text. */
 export interface MovingOrigin extends Origin {
@@ -139,55 +139,11 @@ function readItem(
   if (!isMap(value)) {
     return bad([], 'KM1005', `must be a map with apiVersion, kind and metadata, not ${shown(value)}`);
   }
-  const { kind, apiVersion } = value;
+  const { kind } = value;
   if (typeof kind !== 'string' || kind === '') return bad(['kind'], 'KM1005', 'must name the kind of the object');
   const origin: MovingOrigin = { source: 'files', file: context.file, line: document.firstLine + offset };
-  const findings: Finding[] = [];
-  const root = Fields.root(value, kind, findings);
-  const version = typeof apiVersion === 'string' ? apiVersion : '';
-  const reader = readerFor(kind, version);
-  const item = { kind, origin, prefix, offset };
-  if (reader === null) {
-    const name = looseText(value['metadata'], 'name') || '(no name)';
-    const namespace = looseText(value['metadata'], 'namespace');
-    const reason = unsupportedReason(apiGroup(version), kind);
-    if (version === '') root.error('KM1005', ['apiVersion'], 'is missing');
-    else if (reason !== '') root.error('KM1007', ['kind'], reason);
-    else {
-      const onceFor = `${version} ${kind}`;
-      const why = `not a mesh object (${version}), ignored`;
-      findings.push({ severity: 'warning', code: 'KM1008', path: ['kind'], reason: why, onceFor });
-    }
-    const refused = findings.some((finding) => finding.severity === 'error');
-    const notes = place(findings, document, offset, prefix, context);
-    return { ...item, namespace, name, key: null, object: null, refused, notes };
-  }
-  if (!reader.apiVersions.includes(version)) {
-    const needed = `must be ${reader.apiVersions[0]} for a ${kind}`;
-    const found = apiVersion === undefined ? 'is missing' : `not ${shown(apiVersion)}`;
-    root.error('KM1006', ['apiVersion'], `${needed}, ${found}`);
-  }
-  const meta = readMetadata(root, reader, origin);
-  const object = reader.read(root, meta);
-  const refused = findings.some((finding) => finding.severity === 'error');
-  const key = meta.name === '' ? null : { kind: reader.kind, namespace: meta.namespace, name: meta.name };
-  const name = meta.name || '(no name)';
-  const notes = place(findings, document, offset, prefix, context);
-  return { ...item, namespace: meta.namespace, name, key, object: refused ? null : object, refused, notes };
-}
-
-/** The reader of a kind. Another group's kind of the same name (Knative has a Service too) is not ours. */
-function readerFor(kind: string, version: string): KindReader | null {
-  const reader = kindReaders.get(kind);
-  if (reader === undefined) return null;
-  const group = apiGroup(version);
-  const own = reader.apiVersions.some((known) => apiGroup(known) === group);
-  return own || !group.includes('.') || /(\.|^)(k8s|istio)\.io$/.test(group) ? reader : null;
-}
-
-function looseText(value: unknown, name: string): string {
-  const text = isMap(value) ? value[name] : undefined;
-  return typeof text === 'string' ? text : '';
+  const { findings, ...read } = readObject(value, kind, origin);
+  return { ...read, kind, origin, prefix, offset, notes: place(findings, document, offset, prefix, context) };
 }
 
 function place(

@@ -1,7 +1,7 @@
 /** All problems of the files, in the order of file and line, with the repeated ones said once. */
 import { basename } from 'node:path';
 import type { FieldPath } from '../model/fieldpath.ts';
-import type { Origin, Problem } from '../model/types.ts';
+import { type Origin, originText, type Problem, problemLine } from '../model/types.ts';
 import type { ConfigFile } from './file.ts';
 import type { Item, Note } from './items.ts';
 import type { Claim, Registry } from './registry.ts';
@@ -79,7 +79,7 @@ function ofDuplicate(item: Item, first: Origin): Problem {
     file: origin.file,
     line: origin.line,
     field: 'metadata.name',
-    reason: `${first.file}:${first.line} has an object of the same name, which is in force`,
+    reason: `${originText(first)} has an object of the same name, which is in force`,
     lastGoodInForce: false,
   };
 }
@@ -98,4 +98,10 @@ function ofNote(item: Item, note: Note, line: number, keeps: boolean): Problem {
     reason: note.reason,
     lastGoodInForce: note.severity === 'error' && keeps,
   };
+}
+
+/** Whether both lists say the same. */
+export function sameProblems(a: readonly Problem[], b: readonly Problem[]): boolean {
+  const text = (problem: Problem) => `${problem.severity} ${problem.lastGoodInForce} ${problemLine(problem)}`;
+  return a.length === b.length && a.every((problem, i) => text(problem) === text(b[i] ?? problem));
 }

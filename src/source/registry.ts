@@ -37,6 +37,11 @@ export class Registry {
     return this.#inForce;
   }
 
+  /** The version in force, as {@link takeChanges} last told it. */
+  told(key: ObjectKey): KubeObject | null {
+    return this.#names.get(objectKeyText(key))?.told ?? null;
+  }
+
   claims(file: string): readonly Claim[] {
     return this.#files.get(file) ?? [];
   }

@@ -9,8 +9,9 @@ import { MeshBuilder, type MeshBuilderOptions } from '../model/mesh.ts';
 import type { KubeObject } from '../model/objects.ts';
 import { type Mesh, type MeshDelta, type Problem, problemLine } from '../model/types.ts';
 import { parseYaml, splitDocuments } from './documents.ts';
-import { FilesSource, type SourceBatch } from './files.ts';
+import { FilesSource } from './files.ts';
 import { readItems } from './items.ts';
+import type { SourceBatch } from './source.ts';
 
 export interface Setting {
   readonly directory: string;

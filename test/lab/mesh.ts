@@ -49,6 +49,12 @@ export class TestMesh {
     return this.#daemon;
   }
 
+  /** Starts the daemon without waiting for anything. */
+  launchAgain(flags: readonly string[]): LabProcess {
+    this.#daemon = this.launch(flags);
+    return this.#daemon;
+  }
+
   launch(flags: readonly string[] = []): LabProcess {
     const command = [
       join(this.checkout, 'bin', 'kmesh-daemon'),

@@ -1,0 +1,21 @@
+/** The sources of objects that the settings ask for, in the order in which they come before each other. */
+import type { Log } from '../base/log.ts';
+import type { OpenSource } from '../source/combined.ts';
+import { FilesSource } from '../source/files.ts';
+import { findAccess } from '../source/kubernetes/kubeconfig.ts';
+import { KubernetesSource } from '../source/kubernetes/kubernetes.ts';
+import { systemTimers } from '../source/timers.ts';
+import type { Settings } from './settings.ts';
+
+/** A machine's own directory comes before the cluster: who writes there means this machine. KM1021. */
+export function sourcesOf({ config, kubernetes }: Settings, log: Log): readonly OpenSource[] {
+  const sources: OpenSource[] = [];
+  if (config !== null) sources.push((onChange) => new FilesSource({ directory: config, onChange }));
+  if (kubernetes !== null) {
+    const { kubeconfig, context, namespaces } = kubernetes;
+    const access = findAccess({ kubeconfig, context, env: process.env, timers: systemTimers });
+    const options = { access, namespaces, timers: systemTimers, log: log.logger('kubernetes') };
+    sources.push((onChange) => new KubernetesSource({ ...options, onChange }));
+  }
+  return sources;
+}
