@@ -1,5 +1,5 @@
 #!/bin/bash
-# run.sh [SERIES…]: the layer 4 scenarios on Debian's stock kernels, one after the other, each booted in QEMU.
+# run.sh [SERIES…]: all scenarios on Debian's stock kernels, one after the other, each booted in QEMU.
 # One line a kernel; the log of a kernel that fails follows its line. Exit status 1 when one failed.
 # Environment: KMESH_KERNEL_CACHE (default ~/.cache/kmesh-kernels: downloads, logs),
 # TESTS (files to run instead of all scenarios), LIMIT in seconds a kernel, CPUS, MEMORY, ACCEL (see boot.sh).
