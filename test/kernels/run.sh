@@ -41,7 +41,7 @@ for one in "${series[@]}"; do
 	fi
 	failed=1
 	case $status in
-	124) reason="not done in ${LIMIT:-1800} s" ;;
+	124) reason="not done in ${LIMIT:-5400} s" ;;
 	125) reason="the guest did not start, see $out/console" ;;
 	*) reason="exit status $status" ;;
 	esac
