@@ -78,7 +78,7 @@ test-lab: build ## the scenarios of a Kubernetes API server on a real one, which
 fuzz: build ## kernel programs beside their references on random input; FUZZ=1000000 cases each, SEED=1 (root)
 	$(Q)KMESH_FUZZ=$(or $(FUZZ),1000000) KMESH_FUZZ_SEED=$(or $(SEED),1) $(NODE) --test --test-concurrency=1 $(FUZZ_TESTS)
 
-test-kernels: build ## the layer 4 scenarios on Debian's 5.10, 6.1, 6.12 and 6.18 in QEMU (downloads ~600 MB once)
+test-kernels: build ## the scenarios on Debian's 5.10, 6.1, 6.12 and 6.18 in QEMU (downloads ~600 MB once)
 	$(Q)$(NODE) test/lab/native.ts
 	$(Q)test/kernels/run.sh $(KERNELS)
 

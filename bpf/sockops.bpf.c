@@ -212,6 +212,14 @@ static __always_inline void km_spliced(struct bpf_sock_ops *ctx, struct km_conn 
 		bpf_setsockopt(ctx, IPPROTO_TCP, TCP_NODELAY, &nodelay, sizeof(nodelay));
 		return;
 	case BPF_SOCK_OPS_STATE_CB:
+		/*
+		 * The client has ended its direction: nothing is left to read. In a sockhash a recv() that
+		 * waits for the answer would fail with EAGAIN when the endpoint acknowledges the FIN.
+		 */
+		if (ctx->args[1] != BPF_TCP_CLOSE) {
+			bpf_map_delete_elem(&km_sock, &key);
+			return;
+		}
 		flow = bpf_map_lookup_elem(&km_flow, &key);
 		if (!flow)
 			return;
@@ -225,7 +233,8 @@ static __always_inline void km_spliced(struct bpf_sock_ops *ctx, struct km_conn 
 
 /*
  * Called some 13 times for a connection, whether it is ours or not, so it leaves as early as it can: of all
- * state changes only the one to TCP_CLOSE is looked at, and that the handshake was done is seen then.
+ * state changes only the one to TCP_CLOSE is looked at, and that the handshake was done is seen then; of HTTP
+ * connections the one to TCP_FIN_WAIT1 too.
  */
 SEC("sockops")
 int km_sockops(struct bpf_sock_ops *ctx)
@@ -235,7 +244,7 @@ int km_sockops(struct bpf_sock_ops *ctx)
 	__u32 op = ctx->op;
 
 	if (op == BPF_SOCK_OPS_STATE_CB) {
-		if (ctx->args[1] != BPF_TCP_CLOSE)
+		if (ctx->args[1] != BPF_TCP_CLOSE && ctx->args[1] != BPF_TCP_FIN_WAIT1)
 			return 1;
 	} else if (op != BPF_SOCK_OPS_TCP_CONNECT_CB && op != BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB &&
 		   (!km_observe_inbound || op != BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB)) {
@@ -257,7 +266,8 @@ int km_sockops(struct bpf_sock_ops *ctx)
 	}
 	if (op == BPF_SOCK_OPS_TCP_CONNECT_CB)
 		bpf_sock_ops_cb_flags_set(ctx, ctx->bpf_sock_ops_cb_flags | BPF_SOCK_OPS_STATE_CB_FLAG);
-	else if (op == BPF_SOCK_OPS_STATE_CB && !(conn->flags & KM_CONN_CLOSED))
+	else if (op == BPF_SOCK_OPS_STATE_CB && ctx->args[1] == BPF_TCP_CLOSE &&
+		 !(conn->flags & KM_CONN_CLOSED))
 		km_closed(ctx, sk, conn, ctx->args[0]);
 	return 1;
 }

@@ -43,6 +43,18 @@ __noinline int km_shake(struct __sk_buff *skb)
 	return km_make(skb) ? km_failed() : KM_WAY_CLIENT;
 }
 
+/* Whether the SYN is a half's, made of an endpoint's packet: it comes here on its way to the network. */
+static __always_inline bool km_is_own_syn(const struct km_work *w, const struct km_wire *wire)
+{
+	struct km_flow *f = bpf_map_lookup_elem(&km_flow, &wire->flow);
+	struct km_half *half;
+
+	if (!f)
+		return false;
+	half = &f->half[wire->half & (KM_HALVES - 1)];
+	return half->state == KM_HALF_CONNECTING && half->snd_nxt == w->p.seq;
+}
+
 /*
  * A SYN that no flow was made for: its socket is outside the mesh's cgroup, or the table is full. An HTTP
  * service is reachable in no other way, so the client is told at once.
@@ -63,6 +75,8 @@ __noinline int km_stray_syn(struct __sk_buff *skb)
 	wire = bpf_map_lookup_elem(&km_wire, &w->key);
 	if (wire) {
 		if (wire->state == KM_WIRE_LIVE) {
+			if (km_is_own_syn(w, wire))
+				return KM_WAY_PASS;
 			km_count(KM_COUNTER_STALE_TUPLE);
 			return KM_WAY_DROP;
 		}

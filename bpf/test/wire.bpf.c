@@ -17,7 +17,7 @@
 struct km_test_wire {
 	__u32 lose;   /* millionths */
 	__u32 hold;   /* millionths; outgoing only */
-	__u32 device; /* where held packets go */
+	__u32 device; /* where held packets go: loopback */
 	__u16 port;   /* either end's, host byte order; 0: any */
 	__u16 pad;
 };

@@ -22,7 +22,7 @@ vmlinuz=$(find "$kernel/boot" "$kernel"/lib/modules/*/ -maxdepth 1 -name 'vmlinu
 
 environment="KERNEL=$kernel CHECKOUT=${here%/test/kernels} RUN=\"$script $*\""
 
-timeout "${LIMIT:-1800}" qemu-system-x86_64 \
+timeout "${LIMIT:-5400}" qemu-system-x86_64 \
 	-accel "${ACCEL:-tcg,thread=single}" -cpu max -machine q35 -smp "${CPUS:-2}" -m "${MEMORY:-2048}" \
 	-nodefaults -nographic -no-reboot -serial "file:$out/console" \
 	-virtfs local,path=/,mount_tag=host,security_model=none,readonly=on,multidevs=remap \

@@ -1,5 +1,5 @@
 #!/bin/bash
-# guest.sh [TEST…]: runs in the guest: loads every object, runs the layer 4 scenarios (or other test files of the
+# guest.sh [TEST…]: runs in the guest: loads every object, runs all scenarios (or other test files of the
 # checkout), fails when the kernel complained.
 # Emulated time is slow and uneven: KMESH_SLOW=1 tells the scenarios to allow for it.
 set -uo pipefail

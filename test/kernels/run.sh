@@ -1,5 +1,5 @@
 #!/bin/bash
-# run.sh [SERIES…]: the layer 4 scenarios on Debian's stock kernels, one after the other, each booted in QEMU.
+# run.sh [SERIES…]: all scenarios on Debian's stock kernels, one after the other, each booted in QEMU.
 # One line a kernel; the log of a kernel that fails follows its line. Exit status 1 when one failed.
 # Environment: KMESH_KERNEL_CACHE (default ~/.cache/kmesh-kernels: downloads, logs),
 # TESTS (files to run instead of all scenarios), LIMIT in seconds a kernel, CPUS, MEMORY, ACCEL (see boot.sh).
@@ -41,7 +41,7 @@ for one in "${series[@]}"; do
 	fi
 	failed=1
 	case $status in
-	124) reason="not done in ${LIMIT:-1800} s" ;;
+	124) reason="not done in ${LIMIT:-5400} s" ;;
 	125) reason="the guest did not start, see $out/console" ;;
 	*) reason="exit status $status" ;;
 	esac

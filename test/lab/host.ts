@@ -1,5 +1,6 @@
 /** A network namespace of the lab, and running programs in it. */
 import { type CgroupName, cgroupPath } from './cgroup.ts';
+import { patience } from './patience.ts';
 import { type Exit, LabProcess, type StartOptions } from './process.ts';
 
 export interface SpawnOptions extends StartOptions {
@@ -66,7 +67,7 @@ export class Host {
 
   /** Runs a program to its end. A signal that ends it is an error, a bad exit code is not. */
   async exec(args: readonly string[], options: ExecOptions = {}): Promise<ExecResult> {
-    const { timeoutMs = 30_000 } = options;
+    const { timeoutMs = 30_000 * patience } = options;
     const started = this.spawn(args, options);
     let late = false;
     const timer = setTimeout(() => {

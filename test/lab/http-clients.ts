@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { fionreadTells } from '../../src/kernel/fionread.ts';
 import type { Host } from './host.ts';
 import { goProgram } from './native.ts';
+import { patience } from './patience.ts';
 import { patternDigest, patternFile } from './pattern.ts';
 import { startHaproxyProxy, startNginxProxy } from './proxies.ts';
 import { pythonProgram } from './python.ts';
@@ -38,7 +39,7 @@ export interface HttpClient {
 
 const requests = 20;
 const sizes = [0, 1, 1000, 5000, 100_000, 5_000_000] as const;
-const timeoutMs = 120_000;
+const timeoutMs = 120_000 * patience;
 
 export const urlBase = ({ address, port }: HttpTarget): string =>
   `http://${address.includes(':') ? `[${address}]` : address}:${port}`;

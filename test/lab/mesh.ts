@@ -4,12 +4,12 @@ import { join } from 'node:path';
 import type { ItemList, StatusReport } from '../../src/api/types.ts';
 import type { ExecResult, Host } from './host.ts';
 import type { Lab } from './lab.ts';
+import { patience } from './patience.ts';
 import type { LabProcess } from './process.ts';
 
 const checkout = join(import.meta.dirname, '..', '..');
 
-/** Emulated machines (KMESH_SLOW) take their time. */
-export const patience = process.env['KMESH_SLOW'] === undefined ? 1 : 10;
+export { patience };
 
 export class TestMesh {
   readonly lab: Lab;
@@ -89,7 +89,13 @@ export class TestMesh {
 
   /** What Prometheus would read: the lines of one metric. */
   async metric(name: string): Promise<readonly string[]> {
-    const text = await this.lab.node.output(['curl', '-sS', '-m', '10', 'http://127.0.0.1:15020/metrics']);
+    const text = await this.lab.node.output([
+      'curl',
+      '-sS',
+      '-m',
+      String(10 * patience),
+      'http://127.0.0.1:15020/metrics',
+    ]);
     return text.split('\n').filter((line) => line.startsWith(`${name}{`) || line.startsWith(`${name} `));
   }
 

@@ -2,6 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
 import type { Writable } from 'node:stream';
+import { patience } from './patience.ts';
 
 export interface Exit {
   /** Null when a signal ended it. */
@@ -95,7 +96,7 @@ export class LabProcess {
    * or the time is over before.
    */
   line(pattern: RegExp, options: { stream?: Stream; timeoutMs?: number } = {}): Promise<RegExpExecArray> {
-    const { stream = 'stdout', timeoutMs = 10_000 } = options;
+    const { stream = 'stdout', timeoutMs = 10_000 * patience } = options;
     for (const text of this.#text[stream].split('\n').slice(0, -1)) {
       const match = pattern.exec(text);
       if (match !== null) return Promise.resolve(match);

@@ -8,6 +8,7 @@ import { withNetns } from '../../src/kernel/netns.ts';
 import { type LoadedObjects, loadObjects } from '../../src/kernel/object.ts';
 import { testObject } from '../../src/kernel/testing.ts';
 import type { Host } from './host.ts';
+import type { LabProcess } from './process.ts';
 import { pythonProgram } from './python.ts';
 
 /** Seen from the pod. */
@@ -37,8 +38,9 @@ interface Setting {
 
 const million = 1_000_000;
 /** How late a late packet may be, milliseconds. */
-const lateMs = 3;
-const lateDevice = 'late0';
+export const lateMs = 3;
+/** lo */
+const lateDevice = 1;
 const directions = { ingress: 0, egress: 1 } as const;
 
 const settingCodec: Codec<Setting> = {
@@ -68,7 +70,7 @@ export class Wire implements Disposable {
   readonly #loaded: LoadedObjects;
   readonly #settings: KernelMap<number, Setting>;
   readonly #counts: KernelMap<number, WireCount>;
-  #lateDevice = 0;
+  #late: LabProcess | null = null;
 
   private constructor(pod: Host, loaded: LoadedObjects) {
     this.#pod = pod;
@@ -102,16 +104,23 @@ export class Wire implements Disposable {
 
   /** Starts what {@link Faults.late} needs: a process that holds packets back. */
   async prepareLate(): Promise<void> {
+    // One packet a segment from now on: they are to overtake each other, not runs of them.
+    await this.#pod.output(['ip', 'link', 'set', 'dev', 'eth0', 'gso_max_segs', '1']);
     const program = pythonProgram('clients/late.py');
-    const started = this.#pod.spawn([...program, lateDevice, 'eth0', String(lateMs)], { cgroup: 'outside' });
-    await started.line(/^ready$/);
-    this.#lateDevice = deviceIndex(this.#pod, lateDevice);
+    this.#late = this.#pod.spawn([...program, 'eth0', String(lateMs)], { cgroup: 'outside' });
+    await this.#late.line(/^ready$/);
+  }
+
+  /** Ends it. */
+  async endLate(): Promise<void> {
+    await this.#late?.kill();
+    this.#late = null;
   }
 
   /** From now on; {} mends everything. */
   set({ loseOut = 0, loseIn = 0, late = 0, port = 0 }: Faults): void {
-    if (late > 0 && this.#lateDevice === 0) throw new Error('call prepareLate() first');
-    const common = { port, device: this.#lateDevice };
+    if (late > 0 && this.#late === null) throw new Error('call prepareLate() first');
+    const common = { port, device: lateDevice };
     this.#settings.set(directions.ingress, { lose: Math.round(loseIn * million), hold: 0, ...common });
     this.#settings.set(directions.egress, {
       ...{ lose: Math.round(loseOut * million), hold: Math.round(late * million) },

@@ -90,6 +90,16 @@ describe('HTTP closing', { skip: process.getuid?.() !== 0 && process.env['CI'] =
         // In the state `answer` the first byte was read before the counting began.
         assert.deepEqual(ends, { [state === 'request' ? 'fin/1' : 'fin/0']: eachCount }, state);
       }
+      // An answer that comes long after the server has acknowledged the client's end.
+      const slow = {
+        address,
+        port: 80,
+        state: 'request',
+        how: 'shutdown',
+        path: '/slow?ms=50',
+        count: eachCount,
+      } as const;
+      assert.deepEqual((await leave(shop.client, slow)).ends, { 'fin/1': eachCount });
     }
     await nothingLeft();
   });

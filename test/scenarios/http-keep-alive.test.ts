@@ -1,12 +1,14 @@
 /** HTTP: many requests on one connection, each to its own server, written in any way, over good wires and bad ones. */
 import assert from 'node:assert/strict';
-import { after, before, describe, test as nodeTest } from 'node:test';
+import { after, before, describe, test as nodeTest, type TestContext } from 'node:test';
+import { type BadWire, badWire, outOfOrder, type WireFaults } from '../lab/bad-wire.ts';
 import { type LoadResult, loadResult, writtenInPieces } from '../lab/clients.ts';
+import type { Host } from '../lab/host.ts';
 import { forgotten, many } from '../lab/http-mesh.ts';
 import { Shop, shopAddresses } from '../lab/http-shop.ts';
 import { patience } from '../lab/mesh.ts';
 import { requireRoot } from '../lab/root.ts';
-import { Wire } from '../lab/wire.ts';
+import { lateMs } from '../lab/wire.ts';
 
 const test = requireRoot(nodeTest);
 /** A stall is a delayed ACK (40 ms) or a probe timer (200 ms); a busy machine is not that slow ten times in a row. */
@@ -52,38 +54,55 @@ describe('HTTP keep-alive', { skip: process.getuid?.() !== 0 && process.env['CI'
     });
   }
 
+  // By netem where the kernel has it, else by bpf/test/wire.bpf.c: each test says which.
   for (const [what, whose] of [
-    ['between client and node', (): Wire[] => [Wire.attach(shop.client)]],
-    ['between node and servers', (): Wire[] => shop.all.map((server) => Wire.attach(server))],
+    ['between client and node', (): readonly Host[] => [shop.client]],
+    ['between node and servers', (): readonly Host[] => shop.all],
   ] as const) {
     const requests = many(2000, 100_000);
-    test(`of ${requests} requests none is lost or misrouted when 5 % of the packets ${what} are lost, both ways`, async () => {
-      using stack = new DisposableStack();
-      const wires = whose().map((wire) => stack.use(wire));
-      for (const wire of wires) wire.set({ loseOut: 0.05, loseIn: 0.05 });
+    const badly = async (
+      t: TestContext,
+      faults: WireFaults,
+      flags: readonly string[],
+      check: (wires: readonly BadWire[], load: LoadResult) => Promise<void>,
+    ): Promise<void> => {
+      await using stack = new AsyncDisposableStack();
+      const wires: BadWire[] = [];
+      for (const pod of whose()) wires.push(stack.use(await badWire(shop.lab.node, pod, faults)));
+      t.diagnostic(`by ${wires[0]?.means}`);
       for (const family of [4, 6] as const) {
-        const flags = ['--requests', String(requests), '--connections', '32', '--timeout', '60000'];
-        assertExact(await run(family, ...flags), requests);
+        const load = await run(family, '--requests', String(requests), '--timeout', '60000', ...flags);
+        assertExact(load, requests);
+        await check(wires, load);
       }
+    };
+    const everyWireLost = async (wires: readonly BadWire[]): Promise<void> => {
       for (const wire of wires) {
-        assert.ok(wire.count('ingress').lost > 0n && wire.count('egress').lost > 0n, 'packets were lost');
+        const lost = await wire.lost();
+        assert.ok(lost.in > 0 && lost.out > 0, `packets were lost: ${JSON.stringify(lost)}`);
       }
+    };
+
+    test(`of ${requests} requests none is lost or misrouted when 5 % of the packets ${what} are lost, both ways`, async (t) => {
+      await badly(t, { loseOut: 0.05, loseIn: 0.05 }, ['--connections', '32'], everyWireLost);
     });
 
-    test(`the same when one packet in five ${what} is overtaken by others`, async () => {
-      using stack = new DisposableStack();
-      const wires = whose().map((wire) => stack.use(wire));
-      for (const wire of wires) {
-        await wire.prepareLate();
-        wire.set({ late: 0.2 });
-      }
-      for (const family of [4, 6] as const) {
-        const flags = ['--requests', String(requests), '--connections', '8', '--pieces', '--pad', '5000'];
-        assertExact(await run(family, ...flags), requests);
-      }
-      for (const wire of wires) {
-        assert.ok(wire.count('egress').held > 0n, 'packets were late');
-      }
+    test(`the same when one packet in five ${what} is overtaken by others`, async (t) => {
+      const hosts = [shop.client, ...shop.all];
+      const before = await outOfOrder(hosts);
+      const flags = ['--connections', '8', '--pieces', '--pad', '5000'];
+      await badly(t, { late: 0.2 }, flags, async (wires) => {
+        const held = wires.reduce((sum, wire) => sum + wire.held(), 0);
+        assert.ok(held + (await outOfOrder(hosts)) > before, 'packets were late');
+      });
+    });
+
+    test(`the same when every packet ${what} is late, at random, and 2 % are lost`, async (t) => {
+      const flags = ['--connections', '8', '--pieces', '--pad', '5000'];
+      await badly(t, { late: 1, loseOut: 0.02, loseIn: 0.02 }, flags, async (wires, load) => {
+        await everyWireLost(wires);
+        assert.ok(load.p50Us > (lateMs * 1000) / 4, `nothing was late: ${load.p50Us} us`);
+      });
     });
   }
 

@@ -65,7 +65,7 @@ describe('HTTP: what is told of requests', { timeout: 180_000 * patience }, () =
   let client: Host;
 
   const send = async (path: string, flags: readonly string[]): Promise<readonly [status: number, who: string]> => {
-    const args = ['curl', '-sS', '-m', '5', '-H', 'Host: shop', '-w', '\n%{http_code}', ...flags];
+    const args = ['curl', '-sS', '-m', String(5 * patience), '-H', 'Host: shop', '-w', '\n%{http_code}', ...flags];
     const lines = (await client.output([...args, `http://${shop[0]}${path}`])).split('\n');
     return [Number(lines.at(-1)), lines[0]?.split(' ')[0] ?? ''];
   };

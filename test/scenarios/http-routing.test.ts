@@ -5,7 +5,7 @@ import { httpLoad } from '../lab/clients.ts';
 import type { Host } from '../lab/host.ts';
 import { destination, httpRoute, many, service, virtualService } from '../lab/http-mesh.ts';
 import { Lab } from '../lab/lab.ts';
-import { file, meshOf, namespace, pod, type TestMesh } from '../lab/mesh.ts';
+import { file, meshOf, namespace, patience, pod, type TestMesh } from '../lab/mesh.ts';
 import { requireRoot } from '../lab/root.ts';
 import { startWeb } from '../lab/servers.ts';
 
@@ -78,7 +78,16 @@ describe('HTTP routing', { skip: process.getuid?.() !== 0 && process.env['CI'] =
   const address = (family: 4 | 6): string => (family === 4 ? shop[0] : `[${shop[1]}]`);
 
   const curl = async (family: 4 | 6, path: string, ...flags: readonly string[]): Promise<string> =>
-    await client.output(['curl', '-sS', '-m', '5', '-H', 'Host: shop', ...flags, `http://${address(family)}${path}`]);
+    await client.output([
+      'curl',
+      '-sS',
+      '-m',
+      String(5 * patience),
+      '-H',
+      'Host: shop',
+      ...flags,
+      `http://${address(family)}${path}`,
+    ]);
 
   interface Echo {
     readonly name: string;
@@ -139,7 +148,17 @@ describe('HTTP routing', { skip: process.getuid?.() !== 0 && process.env['CI'] =
         .filter(([, flags]) => flags.length === 0)
         .map(([path, , who]) => ({ url: `http://${address(family)}${path}`, who }));
       const lines = await client.output([
-        ...['curl', '-sS', '-m', '5', '-H', 'Host: shop', '-w', '%{num_connects}\n', ...urls.map(({ url }) => url)],
+        ...[
+          'curl',
+          '-sS',
+          '-m',
+          String(5 * patience),
+          '-H',
+          'Host: shop',
+          '-w',
+          '%{num_connects}\n',
+          ...urls.map(({ url }) => url),
+        ],
       ]);
       const pairs = lines.trimEnd().split('\n');
       const who = pairs.filter((_, i) => i % 2 === 0).map((line) => line.split(' ')[0]);
