@@ -1,12 +1,13 @@
 /** Which connections a pod's kernel still has, and waiting for a state. */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Host } from './host.ts';
+import { patience } from './patience.ts';
 
 /** Looks again and again until it is so; what is not so in time is an error. */
 export async function until(
   what: string,
   holds: () => Promise<boolean>,
-  timeoutMs = 5000,
+  timeoutMs = 5000 * patience,
   detail: () => Promise<string> = async () => '',
 ): Promise<void> {
   const deadline = performance.now() + timeoutMs;
@@ -24,7 +25,7 @@ export async function connections(host: Host, port: number): Promise<readonly st
 }
 
 /** Waits until a server's port has no connection left. */
-export async function noConnections(host: Host, port: number, timeoutMs = 5000): Promise<void> {
+export async function noConnections(host: Host, port: number, timeoutMs = 5000 * patience): Promise<void> {
   const none = async () => (await connections(host, port)).length === 0;
   const left = async () => (await connections(host, port)).join('\n');
   await until(`no connection at ${host.name}:${port}`, none, timeoutMs, left);
