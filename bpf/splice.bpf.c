@@ -13,14 +13,15 @@ char _license[] SEC("license") = "Dual BSD/GPL";
 
 /* Where a packet goes, seen from the host side of the client's device (`outside`) or from the client's own
  * device. */
-static __always_inline int km_send(struct __sk_buff *skb, int way, bool from_client, bool outside)
+static __always_inline int km_send(struct __sk_buff *skb, int way, bool from_client, bool outside,
+				   __u32 device)
 {
 	switch (way) {
 	case KM_WAY_PASS:
 		return TC_ACT_UNSPEC;
 	case KM_WAY_NETWORK:
 		if (from_client)
-			return TC_ACT_UNSPEC;
+			return device && !outside ? bpf_redirect_neigh(device, NULL, 0, 0) : TC_ACT_UNSPEC;
 		if (km_swap_mac(skb))
 			return TC_ACT_SHOT;
 		return bpf_redirect(skb->ifindex, outside ? BPF_F_INGRESS : 0);
@@ -71,13 +72,15 @@ int km_from_pod(struct __sk_buff *skb)
 		return TC_ACT_UNSPEC;
 	if (km_is_wire_port(w->p.to_port)) {
 		way = km_from_near_endpoint(skb, w);
+		if (!w->outside)
+			return km_send(skb, way, false, false, 0);
 		if (way != KM_WAY_PASS)
 			return km_send_near(skb, w, way);
 	}
 	way = km_from_client(skb, w);
 	if (way == KM_WAY_NETWORK && w->device)
 		return km_hand_over(skb, w->device);
-	return km_send(skb, way, true, true);
+	return km_send(skb, way, true, true, 0);
 }
 
 /* Its egress: what the pod gets. */
@@ -87,10 +90,10 @@ int km_to_pod(struct __sk_buff *skb)
 	struct km_work *w = km_begin(skb, true);
 
 	if (!w)
-		return km_send(skb, km_from_router(skb), false, true);
+		return km_send(skb, km_from_router(skb), false, true, 0);
 	if (!km_is_wire_port(w->p.to_port))
 		return TC_ACT_UNSPEC;
-	return km_send(skb, km_from_endpoint(skb, w), false, true);
+	return km_send(skb, km_from_endpoint(skb, w), false, true, 0);
 }
 
 /* Egress of a device in the client's own namespace. */
@@ -99,7 +102,12 @@ int km_from_host(struct __sk_buff *skb)
 {
 	struct km_work *w = km_begin(skb, false);
 
-	return w ? km_send(skb, km_from_client(skb, w), true, false) : TC_ACT_UNSPEC;
+	int way;
+
+	if (!w)
+		return TC_ACT_UNSPEC;
+	way = km_from_client(skb, w);
+	return km_send(skb, way, true, false, w->device);
 }
 
 /* Its ingress. */
@@ -109,8 +117,8 @@ int km_to_host(struct __sk_buff *skb)
 	struct km_work *w = km_begin(skb, false);
 
 	if (!w)
-		return km_send(skb, km_from_router(skb), false, false);
+		return km_send(skb, km_from_router(skb), false, false, 0);
 	if (!km_is_wire_port(w->p.to_port))
 		return TC_ACT_UNSPEC;
-	return km_send(skb, km_from_endpoint(skb, w), false, false);
+	return km_send(skb, km_from_endpoint(skb, w), false, false, 0);
 }

@@ -69,7 +69,8 @@ struct km_half {
 	__u32 window;  /* bytes that it takes */
 	__u32 used;    /* the flow's count of requests when it got the last one */
 	__u32 timeout_ms;
-	__u32 device; /* of the endpoint, where it can be reached past the stack; 0: nowhere */
+	__u32 device; /* of the endpoint, where it can be reached past the stack (0: nowhere); of a client
+			 inside, by which the half leaves */
 	__u64 syn_ns; /* first SYN */
 	__u64 endpoint;
 	__u64 cluster;
@@ -90,6 +91,7 @@ enum km_flow_flags {
 	KM_FLOW_DONE = 1024,	 /* nothing is left to carry */
 	KM_FLOW_FIN_SENT = 2048, /* a local reply's FIN was sent to the client */
 	KM_FLOW_CLIENT_FIN = 4096,
+	KM_FLOW_INSIDE = 8192,	 /* the client's own namespace has the hooks (km_inside.h) */
 	KM_FLOW_REFUSED = 16384, /* no endpoint could be reached: 503 was sent */
 	KM_FLOW_ECHOING = 32768, /* the reply has begun: echo_ack is set */
 };
@@ -185,8 +187,9 @@ enum km_wire_state {
 struct km_wire {
 	struct km_flow_key flow;
 	__u8 half;
-	__u8 state; /* enum km_wire_state */
-	__u8 pad[2];
+	__u8 state;  /* enum km_wire_state */
+	__u8 inside; /* KM_FLOW_INSIDE */
+	__u8 pad;
 	__u64 closing_ns;
 };
 

@@ -30,6 +30,8 @@ __noinline int km_shake(struct __sk_buff *skb)
 		f->flags |= KM_FLOW_SHAKEN;
 		if (w->outside)
 			km_learn_client(f, skb->ifindex);
+		else
+			f->flags |= KM_FLOW_INSIDE;
 		if (w->syn.scale == 0xff)
 			f->flags |= KM_FLOW_NO_SCALE;
 		if (!w->syn.sack)
@@ -452,7 +454,7 @@ static __always_inline int km_from_client(struct __sk_buff *skb, struct km_work 
 		km_end_halves(skb, 0);
 		return KM_WAY_DROP;
 	}
-	if (half->device && km_may_cut(f))
+	if (half->device && (flags & KM_FLOW_INSIDE || km_may_cut(f)))
 		w->device = half->device;
 	return km_half_way(half);
 }

@@ -13,6 +13,7 @@
 #include "km_counters.h"
 #include "km_exchange.h"
 #include "km_flow_end.h"
+#include "km_inside.h"
 #include "km_packet.h"
 #include "km_reply_text.h"
 #include "km_short_cut.h"
@@ -89,6 +90,8 @@ __noinline int km_clone_to_half(struct __sk_buff *skb)
 		return 0;
 	/* To the network, or back into the pod that the packet may have come from. */
 	back = w->to.back;
+	if (!w->outside && !back && km_clone_by_route(skb))
+		return 0;
 	swap = back == (bool)w->from_client;
 	if (swap)
 		km_swap_mac(skb);
@@ -117,6 +120,8 @@ static __always_inline int km_to_half(struct __sk_buff *skb, struct km_work *w, 
 {
 
 	km_segment_to_half(&w->to, &w->key, half, seq, ack, flags, bpf_ntohs(f->client_window));
+	if (f->flags & KM_FLOW_INSIDE)
+		w->device = half->device;
 	return km_make(skb) ? km_failed() : km_half_way(half);
 }
 
@@ -138,6 +143,10 @@ static __always_inline int km_send_syn(struct __sk_buff *skb, struct km_work *w,
 	w->to.mss = f->mss;
 	w->to.scale = f->flags & KM_FLOW_NO_SCALE ? 0xff : f->client_scale;
 	w->to.sack = !(f->flags & KM_FLOW_NO_SACK);
+	if (f->flags & KM_FLOW_INSIDE && !(half->flags & KM_HALF_BACK)) {
+		half->device = km_leaves_by(skb);
+		w->device = half->device;
+	}
 	return km_make(skb) ? km_failed() : km_half_way(half);
 }
 

@@ -105,8 +105,10 @@ __noinline int km_connecting(struct __sk_buff *skb, __u32 index)
 	half->acked = w->p.seq; /* the request acknowledges the SYN-ACK */
 	half->window = w->p.window;
 	half->state = KM_HALF_OPEN;
-	half->device =
-		km_may_cut(f) && !(half->flags & KM_HALF_BACK) ? km_device_behind(skb->ingress_ifindex) : 0;
+	if (!(f->flags & KM_FLOW_INSIDE))
+		half->device = km_may_cut(f) && !(half->flags & KM_HALF_BACK)
+				       ? km_device_behind(skb->ingress_ifindex)
+				       : 0;
 	if (index != f->target || !(f->flags & KM_FLOW_KICK))
 		return KM_WAY_DROP;
 	return km_release(skb, w, f, index, f->echo_ack);
@@ -300,18 +302,14 @@ static __always_inline void km_wire_key_of(struct km_work *w)
 	w->wire.server_port = w->p.from_port;
 }
 
-static __always_inline int km_from_endpoint(struct __sk_buff *skb, struct km_work *w)
+/* A packet to a port of a half. */
+static __always_inline int km_from_wire(struct __sk_buff *skb, struct km_work *w, struct km_wire *wire)
 {
-	struct km_wire *wire;
 	struct km_half *half;
 	struct km_flow *f;
 	__u32 index;
 
 	w->from_client = false;
-	km_wire_key_of(w);
-	wire = bpf_map_lookup_elem(&km_wire, &w->wire);
-	if (!wire)
-		return KM_WAY_PASS;
 	if (wire->state != KM_WIRE_LIVE)
 		return km_closing(skb);
 	half = km_half_of(w, wire, &f, &index);
@@ -320,9 +318,19 @@ static __always_inline int km_from_endpoint(struct __sk_buff *skb, struct km_wor
 	return km_from_half(skb, w, f, half, index);
 }
 
+static __always_inline int km_from_endpoint(struct __sk_buff *skb, struct km_work *w)
+{
+	struct km_wire *wire;
+
+	km_wire_key_of(w);
+	wire = bpf_map_lookup_elem(&km_wire, &w->wire);
+	return wire ? km_from_wire(skb, w, wire) : KM_WAY_PASS;
+}
+
 /*
- * The same at the endpoint's own device, for a half that has learned it. KM_WAY_PASS for all others: they are
- * met at the client's. So is a RST, which may have to tell other halves.
+ * The same at the endpoint's own device, for a half that has learned it, and for one whose client is inside:
+ * the endpoint's device is one of its own namespace (`outside` is made false). KM_WAY_PASS for all others:
+ * they are met at the client's. So is a RST, which may have to tell other halves.
  */
 static __always_inline int km_from_near_endpoint(struct __sk_buff *skb, struct km_work *w)
 {
@@ -331,11 +339,15 @@ static __always_inline int km_from_near_endpoint(struct __sk_buff *skb, struct k
 	struct km_flow *f;
 	__u32 index;
 
-	if (w->p.flags & KM_TCP_RST)
-		return KM_WAY_PASS;
 	km_wire_key_of(w);
 	wire = bpf_map_lookup_elem(&km_wire, &w->wire);
-	if (!wire || wire->state != KM_WIRE_LIVE)
+	if (!wire)
+		return KM_WAY_PASS;
+	if (wire->inside) {
+		w->outside = false;
+		return km_from_wire(skb, w, wire);
+	}
+	if (w->p.flags & KM_TCP_RST || wire->state != KM_WIRE_LIVE)
 		return KM_WAY_PASS;
 	half = km_half_of(w, wire, &f, &index);
 	if (!half || half->state != KM_HALF_OPEN || half->device != skb->ifindex || !km_may_cut(f))

@@ -15,6 +15,7 @@
 
 #define KM_ADDR_WORDS 4
 #define KM_AF_INET    2
+#define KM_AF_INET6   10
 
 enum km_policy {
 	KM_POLICY_RANDOM = 0,

@@ -61,6 +61,7 @@ static __noinline int km_wire_claim(struct km_flow *f, const struct km_flow_key 
 	if (!count)
 		return -1;
 	fresh.flow = *key;
+	fresh.inside = !!(f->flags & KM_FLOW_INSIDE);
 	half->wire_port = 0;
 	km_wire_key(&wire, key, half);
 	for (i = 0; i < KM_WIRE_TRIES; i++) {

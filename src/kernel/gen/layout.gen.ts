@@ -3,7 +3,7 @@ import { array, be16, be32, bytes, chars, s32, u32, u64 } from '../codec.ts';
 import type { Codec } from '../codec.ts';
 
 /** Changes whenever an object of another layout could not share this one's maps. */
-export const schema = '3b3943ab0581';
+export const schema = '3a091fd63a84';
 
 // km_phrase is the kernel side's own: a union without a name.
 
@@ -76,6 +76,7 @@ export const kmFlowFlags = {
   DONE: 1024,
   FIN_SENT: 2048,
   CLIENT_FIN: 4096,
+  INSIDE: 8192,
   REFUSED: 16384,
   ECHOING: 32768,
 } as const;
@@ -2034,6 +2035,7 @@ export interface KmWire {
   readonly flow: KmFlowKey;
   readonly half: number;
   readonly state: number;
+  readonly inside: number;
   readonly closingNs: bigint;
 }
 
@@ -2043,14 +2045,16 @@ export const kmWire: Codec<KmWire> = {
     kmFlowKey.encode(value.flow, view, offset);
     view.setUint8(offset + 36, value.half);
     view.setUint8(offset + 37, value.state);
+    view.setUint8(offset + 38, value.inside);
     view.setBigUint64(offset + 40, value.closingNs, true);
-    view.setUint16(offset + 38, 0);
+    view.setUint8(offset + 39, 0);
   },
   decode(view, offset) {
     return {
       flow: kmFlowKey.decode(view, offset),
       half: view.getUint8(offset + 36),
       state: view.getUint8(offset + 37),
+      inside: view.getUint8(offset + 38),
       closingNs: view.getBigUint64(offset + 40, true),
     };
   },
