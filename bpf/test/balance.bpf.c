@@ -40,6 +40,7 @@ int km_test_hash(struct __sk_buff *skb)
 	const __u32 head = request + sizeof(struct km_route_request);
 	struct km_route_scratch *scratch = km_route_slot(0);
 	struct km_test_hash call;
+	struct km_cluster *cluster;
 	__u64 length;
 
 	if (!scratch || bpf_skb_load_bytes(skb, KM_TEST_ETHERNET, &call, sizeof(call)))
@@ -55,7 +56,8 @@ int km_test_hash(struct __sk_buff *skb)
 		if (bpf_skb_load_bytes(skb, head, scratch->bytes, length + 1))
 			return -1;
 	}
-	return km_hash_of_request(0, call.cluster, call.source);
+	cluster = bpf_map_lookup_elem(&km_cluster, &call.cluster);
+	return cluster ? km_hash_of_request(0, call.cluster, cluster, call.source) : 0;
 }
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

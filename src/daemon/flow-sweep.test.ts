@@ -44,7 +44,7 @@ test('what connections have left behind goes after a minute, and nothing else', 
     maps.km_flow.set(key(service, 1, 80), { ...closed(now - flowGraceNs - 1n), half: [half, ...blank.half.slice(1)] });
     maps.km_flow.set(key(service, 2, 80), closed(now - flowGraceNs + 1n));
     maps.km_flow.set(key(service, 3, 80), { ...blank, closedNs: 1n });
-    const wire = { flow: key(service, 1, 80), half: 0, state: kmWireState.LIVE, closingNs: 0n };
+    const wire = { flow: key(service, 1, 80), half: 0, state: kmWireState.LIVE, inside: 0, closingNs: 0n };
     maps.km_wire.set(key('10.0.0.9', 1024, 8080), wire);
     maps.km_wire.set(key('10.0.0.9', 1025, 8080), wire);
     maps.km_wire.set(key('10.0.0.9', 1026, 8080), { ...wire, state: kmWireState.CLOSING, closingNs: 1n });
