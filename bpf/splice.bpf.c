@@ -61,23 +61,43 @@ static __always_inline struct km_work *km_begin(struct __sk_buff *skb, bool outs
 	return w;
 }
 
-/* Ingress of the pod's veth on the host: what the pod sends, be it a client or an endpoint. */
+#define KM_NOT_NEAR 0x100 /* beside TC_ACT_… */
+
+/* What an endpoint that is enrolled itself sends to a client on this machine. */
+static __always_inline int km_from_near(struct __sk_buff *skb, struct km_work *w)
+{
+	int way = km_from_near_endpoint(skb, w);
+
+	if (!w->outside)
+		return km_send(skb, way, false, false, 0);
+	return way == KM_WAY_PASS ? KM_NOT_NEAR : km_send_near(skb, w, way);
+}
+
+/*
+ * Ingress of the pod's veth on the host: what the pod sends, be it a client or an endpoint. Which it is more
+ * likely to be is looked for first: sockets that connect have ports that halves never have.
+ */
 SEC("tc")
 int km_from_pod(struct __sk_buff *skb)
 {
 	struct km_work *w = km_begin(skb, true);
+	bool near, looked = false;
 	int way;
 
 	if (!w)
 		return TC_ACT_UNSPEC;
-	if (km_is_wire_port(w->p.to_port)) {
-		way = km_from_near_endpoint(skb, w);
-		if (!w->outside)
-			return km_send(skb, way, false, false, 0);
-		if (way != KM_WAY_PASS)
-			return km_send_near(skb, w, way);
+	near = km_is_wire_port(w->p.to_port);
+	if (near && (bpf_ntohs(w->p.from_port) < KM_WIRE_LOWEST || km_is_wire_port(w->p.from_port))) {
+		way = km_from_near(skb, w);
+		if (way != KM_NOT_NEAR)
+			return way;
+		looked = true;
 	}
 	way = km_from_client(skb, w);
+	if (way == KM_WAY_PASS && near && !looked) {
+		way = km_from_near(skb, w);
+		return way == KM_NOT_NEAR ? TC_ACT_UNSPEC : way;
+	}
 	if (way == KM_WAY_NETWORK && w->device)
 		return km_hand_over(skb, w->device);
 	return km_send(skb, way, true, true, 0);

@@ -11,6 +11,8 @@
 #include "km_config.h"
 #include "km_flow.h"
 
+#define KM_WIRE_LOWEST 1024 /* no half has a port below */
+
 /* Host sides of enrolled pods' veths that packets may be handed over to. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
