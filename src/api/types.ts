@@ -22,6 +22,35 @@ export interface SourceStatus {
   /** RFC 3339 time of the last change taken over. */
   readonly lastChange: string | null;
   readonly error: string | null;
+  /** Of a control plane that is spoken to by xDS. */
+  readonly xds?: XdsStatus;
+}
+
+export interface XdsStatus {
+  /** The control plane has answered on the stream that is open now. */
+  readonly connected: boolean;
+  /** Streams opened since the start. */
+  readonly streams: number;
+  readonly types: readonly XdsTypeStatus[];
+}
+
+/** One subscription. */
+export interface XdsTypeStatus {
+  /** `CDS`, `EDS`, `LDS`, `RDS`, `WDS`, `WADS`. */
+  readonly type: string;
+  readonly typeUrl: string;
+  /** Answered on the stream that is open now. */
+  readonly answered: boolean;
+  readonly resources: number;
+  /** Resources whose last version was refused. */
+  readonly refused: number;
+  readonly version: string;
+  readonly nonce: string;
+  readonly acks: number;
+  readonly nacks: number;
+  /** RFC 3339 time of the last response. */
+  readonly lastPush: string | null;
+  readonly lastNack: string | null;
 }
 
 export interface WorkloadItem {

@@ -35,6 +35,15 @@ export const errorTable = {
     title: 'configuration directory cannot be watched',
     fix: 'raise the sysctls fs.inotify.max_user_instances and fs.inotify.max_user_watches',
   },
+  KM1040: {
+    title: 'resource of the control plane refused',
+    fix: 'correct what the message names at the control plane; the last good version of the resource stays in force',
+  },
+  KM1041: {
+    title: 'authorization policy not enforced',
+    fix: 'do not rely on it: the mesh does not enforce authorization yet, connections are let through',
+  },
+  KM1042: { title: 'part of a resource has no effect', fix: 'nothing to do, or change it at the control plane' },
   // KM2xxx: model
   KM2001: {
     title: 'two services claim one address and port',
@@ -57,6 +66,10 @@ export const errorTable = {
   KM2010: {
     title: 'route to something that is not there',
     fix: 'check host, port and subset of the destination, and the ReferenceGrants of its namespace',
+  },
+  KM2020: {
+    title: 'two sources give one service',
+    fix: 'remove it from one of them; the order of the sources says which is in force',
   },
   // KM3xxx: compile and publish
   KM3001: { title: 'a kernel table is full', fix: 'raise the named setting and restart the daemon' },
@@ -149,7 +162,10 @@ export const errorTable = {
     fix: 'stop what holds the port or choose another with --admin-address',
   },
   KM5010: { title: 'kmesh-daemon must run as root', fix: 'run it as root (CAP_BPF, CAP_NET_ADMIN and CAP_SYS_ADMIN)' },
-  KM5011: { title: 'kmesh-daemon has nothing to read', fix: 'name a directory of objects with --config' },
+  KM5011: {
+    title: 'kmesh-daemon has nothing to read',
+    fix: 'name a directory of objects with --config, or a control plane with --mesh-controller',
+  },
   KM5012: {
     title: 'Another kmesh-daemon uses the same pins',
     fix: 'stop it first, or give this one another --bpf-fs-path',
@@ -159,6 +175,10 @@ export const errorTable = {
     fix: 'stop what holds the port or choose another with --metrics-address',
   },
   KM5014: { title: 'An address is not HOST:PORT', fix: 'write it as localhost:15200, [::1]:15200 or :15020' },
+  KM5015: {
+    title: 'A setting of the control plane is wrong',
+    fix: 'correct the flag or environment variable that the message names',
+  },
   // KM6xxx: kmeshctl
   KM6001: {
     title: 'kmesh-daemon cannot be reached',

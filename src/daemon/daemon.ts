@@ -1,12 +1,13 @@
 /** One kmesh-daemon from start to stop: sources, model, kernel, enrolment, telemetry, admin API and metrics. */
 import { startAdminServer } from '../api/server.ts';
-import type { CheckResult } from '../api/types.ts';
+import type { CheckResult, SourceStatus } from '../api/types.ts';
 import { KmError } from '../base/errors.ts';
 import { Log } from '../base/log.ts';
 import { RouteCompiler } from '../compile/service.ts';
 import { Enroller } from '../enrol/enroller.ts';
 import { NamespacePrograms } from '../enrol/namespace-programs.ts';
 import { LinkListener } from '../kernel/link-events.ts';
+import { Layers } from '../model/layers.ts';
 import { MeshBuilder } from '../model/mesh.ts';
 import type { Problem } from '../model/types.ts';
 import { Metrics } from '../probe/metrics.ts';
@@ -28,6 +29,7 @@ import { ProblemLog } from './problem-log.ts';
 import type { Settings } from './settings.ts';
 import { type AccessLogOutput, Telemetry } from './telemetry.ts';
 import { versionInfo } from './version.ts';
+import { makeXdsSource } from './xds.ts';
 
 /** Namespaces are looked at so often: one that is made after its pod's object is under the mesh that soon. */
 const namespacesEveryMs = 500;
@@ -52,10 +54,12 @@ export async function startDaemon(
   checks: () => readonly CheckResult[],
 ): Promise<RunningDaemon> {
   if (process.getuid?.() !== 0) throw new KmError('KM5010', 'kmesh-daemon is not running as root');
-  if (settings.config === null) throw new KmError('KM5011', 'no source of configuration is given');
+  if (settings.config === null && settings.xds === null) {
+    throw new KmError('KM5011', 'no source of configuration is given');
+  }
   const release = takeLock(settings.bpfFsPath);
   try {
-    return await run({ ...settings, config: settings.config }, output, checks, release);
+    return await run(settings, output, checks, release);
   } catch (error) {
     release();
     throw error;
@@ -63,7 +67,7 @@ export async function startDaemon(
 }
 
 async function run(
-  settings: Settings & { readonly config: string },
+  settings: Settings,
   output: Output,
   checks: () => readonly CheckResult[],
   release: () => void,
@@ -114,8 +118,17 @@ async function run(
   const enroller = new Enroller(tableOf(plane.maps.km_enrolment), namespaces, devices, log.logger('enrol'));
   const builder = new MeshBuilder({
     resolveNetns: (path) => namespaces.resolve(path),
-    locate: (origin, path) => source.locate(origin, path),
+    locate: (origin, path) => source?.locate(origin, path) ?? origin.line,
   });
+  const xds = makeXdsSource(settings, log, (delta) => {
+    guarded('taking over a change of the control plane', () => controller.applyLayer(delta))();
+    problemLog.reportLater(problems);
+    if (!attached() && running) guarded('attaching', activate)();
+  });
+  const layers = new Layers([
+    { name: 'objects', mesh: builder.mesh },
+    ...(xds === null ? [] : [{ name: 'xds', mesh: xds.mesh }]),
+  ]);
   let starting: readonly string[] = ['the kernel programs are not attached yet'];
   const metrics = new Metrics({
     names,
@@ -126,35 +139,48 @@ async function run(
     requests: () => telemetry.requests(),
     counters: () => telemetry.counters(),
     maps: () => telemetry.maps(),
-    objects: () => ({ files: source.status().objects }),
+    objects: () => Object.fromEntries(sources().map(({ name, objects }) => [name, objects])),
     problems: () => countProblems(problems()),
   });
   const memory = new MemoryTrim();
   let unreadable = false;
   const controller = new Controller({
     builder,
+    layers,
     names,
     compiler,
     enroller,
     adopt: () => adopt(plane, now),
     log: log.logger('publish'),
-    unreadable: () => unreadable,
+    // What an earlier daemon published stays until the control plane has said all.
+    unreadable: () => unreadable || xds?.synced === false,
+    waiting: () => (xds?.synced === false ? [`the control plane ${xds.status().location} has not said all yet`] : []),
     onPublished: (seconds) => {
       metrics.publishSeconds.observe(seconds);
       memory.changed();
     },
   });
   const problemLog = new ProblemLog(log.logger('source'));
-  const problems = (): readonly Problem[] => [...source.problems(), ...builder.problems(), ...controller.problems()];
-  const source = new FilesSource({
-    directory: settings.config,
-    onChange: (batch) => {
-      unreadable = batch.problems.some((p) => p.severity === 'error' && !p.lastGoodInForce);
-      guarded('taking over a change', () => controller.apply(batch))();
-      problemLog.report(problems());
-      if (!attached() && running) guarded('attaching', activate)();
-    },
-  });
+  const problems = (): readonly Problem[] => [
+    ...(source?.problems() ?? []),
+    ...(xds?.problems() ?? []),
+    ...builder.problems(),
+    ...layers.problems(),
+    ...controller.problems(),
+  ];
+  const sources = (): SourceStatus[] => [source, xds].flatMap((one) => one?.status() ?? []);
+  const source =
+    settings.config === null
+      ? null
+      : new FilesSource({
+          directory: settings.config,
+          onChange: (batch) => {
+            unreadable = batch.problems.some((p) => p.severity === 'error' && !p.lastGoodInForce);
+            guarded('taking over a change', () => controller.apply(batch))();
+            problemLog.report(problems());
+            if (!attached() && running) guarded('attaching', activate)();
+          },
+        });
   // What fails at the start ends it with an error; later the daemon goes on.
   let running = false;
   const attached = (): boolean => starting.length === 0;
@@ -163,7 +189,7 @@ async function run(
     if (controller.failed) return;
     plane.activate();
     starting = [];
-    daemonLog.info('ready', { services: builder.mesh.services.size, seconds: (now() - startedMs) / 1000 });
+    daemonLog.info('ready', { services: layers.mesh.services.size, seconds: (now() - startedMs) / 1000 });
   };
   const admin = parseHostPort(settings.adminAddress, '--admin-address');
   const adminServer = await startAdminServer({
@@ -178,9 +204,9 @@ async function run(
       telemetry,
       names,
       compiler,
-      mesh: builder.mesh,
+      mesh: layers.mesh,
       startedMs,
-      sources: () => [source.status()],
+      sources,
       problems,
       starting: () => starting,
       checks,
@@ -191,8 +217,10 @@ async function run(
   const metricsServer = await startMetricsServer(metrics.registry, metricsAddress.host, metricsAddress.port, (error) =>
     daemonLog.error('metrics could not be read', { error: String(error) }),
   );
-  source.start();
+  if (source === null) controller.applyLayer({ workloads: new Set(), services: new Set() });
+  source?.start();
   activate();
+  xds?.start();
   running = true;
   const every = (milliseconds: number, what: string, action: () => void): NodeJS.Timeout =>
     setInterval(guarded(what, action), milliseconds);
@@ -214,7 +242,8 @@ async function run(
   return {
     stop: async () => {
       for (const timer of timers) clearInterval(timer);
-      source.close();
+      source?.close();
+      xds?.close();
       controller.close();
       telemetry.drain();
       telemetry.close();

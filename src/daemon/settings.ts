@@ -1,10 +1,13 @@
 /** What the daemon can be told: flags, their defaults, and the sizes of the kernel's tables. */
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { type Format, isLevel, type Level, levels } from '../base/log.ts';
+import { addXdsFlags, type XdsSettings, xdsSettings } from './xds-settings.ts';
 
 export interface Settings {
   /** Directory of YAML and JSON objects. */
   readonly config: string | null;
+  /** Control plane to ask; null: none. */
+  readonly xds: XdsSettings | null;
   readonly mode: 'kernel-native' | 'dual-engine';
   readonly bpfFsPath: string;
   /** Null: found by file-system type. */
@@ -133,6 +136,7 @@ export function addFlags(command: Command, hostname: string): Command {
     .option('--log-level <level>', levels.join(', '), level, 'info')
     .addOption(new Option('--log-format <format>', 'log on stderr').choices(['text', 'json']).default('text'))
     .option('--node-name <name>', 'node label of metrics', process.env['NODE_NAME'] ?? hostname);
+  addXdsFlags(command);
   for (const s of sizes) {
     const parse = s.map.endsWith('_event') ? bufferSize : positiveInteger;
     command.option(`${s.flag} <n>`, s.what, parse, s.entries);
@@ -147,6 +151,7 @@ export function settingsOf(options: Readonly<Record<string, unknown>>): Settings
   for (const [map, as] of Object.entries(sameSize)) entries.set(map, entries.get(as) ?? 1);
   return {
     config: options['config'] === undefined ? null : text('config'),
+    xds: xdsSettings(options, process.env),
     mode: text('mode') === 'kernel-native' ? 'kernel-native' : 'dual-engine',
     bpfFsPath: text('bpfFsPath'),
     cgroup2Path: options['cgroup2Path'] === undefined ? null : text('cgroup2Path'),

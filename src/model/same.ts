@@ -71,6 +71,7 @@ export function sameService(a: Service, b: Service): boolean {
     a.kind === b.kind &&
     a.name === b.name &&
     a.affinitySeconds === b.affinitySeconds &&
+    a.waypoint === b.waypoint &&
     a.origin === b.origin &&
     sameStrings(a.addresses, b.addresses) &&
     samePorts(a.ports, b.ports)

@@ -9,9 +9,9 @@ import type { ClusterPolicy, HttpRouting } from './http.ts';
 export interface Origin {
   /** Name of the source, such as `files`. */
   readonly source: string;
-  /** File path as the user gave it (`--config` directory joined with the file's name). */
+  /** File path as the user gave it (`--config` directory joined with the file's name), or address of a control plane. */
   readonly file: string;
-  /** 1-based line on which the object's document starts. */
+  /** 1-based line on which the object's document starts; 0: it was in no file. */
   readonly line: number;
 }
 
@@ -38,6 +38,23 @@ export interface Workload {
   readonly netns?: string;
   readonly node?: string;
   readonly origin: Origin;
+  /** Network of the addresses, where it is not the daemon's own; they cannot be reached directly then. */
+  readonly network?: string;
+  readonly locality?: Locality;
+  /** Where its traffic is to pass: `NAMESPACE/HOSTNAME` or an address. */
+  readonly waypoint?: string;
+  /** It takes connections in a tunnel (`HBONE`). */
+  readonly tunnel?: string;
+  readonly trustDomain?: string;
+  readonly clusterId?: string;
+  /** `NAMESPACE/NAME` of the authorization policies that select it. */
+  readonly authorizationPolicies?: readonly string[];
+}
+
+export interface Locality {
+  readonly region: string;
+  readonly zone: string;
+  readonly subzone: string;
 }
 
 /** One address:port of a cluster. Those that must not get new connections are not listed at all. */
@@ -94,6 +111,8 @@ export interface Service {
   /** sessionAffinity ClientIP: seconds that a client stays on its endpoint; 0 is none. */
   readonly affinitySeconds: number;
   readonly origin: Origin;
+  /** Where its traffic is to pass: `NAMESPACE/HOSTNAME` or an address. Kept; the mesh does not send anything there. */
+  readonly waypoint?: string;
 }
 
 /** The whole of it. Maps are live views: read them, do not keep them across an await. */
@@ -129,7 +148,12 @@ export interface Problem {
 export function problemLine(p: Problem): string {
   const object = `${p.kind} ${p.namespace === '' ? p.name : `${p.namespace}/${p.name}`}`;
   const field = p.field === '' ? '' : ` ${p.field}`;
-  return `${object} ${p.file}:${p.line}${field}: ${p.reason}`;
+  return `${object} ${placeOf(p)}${field}: ${p.reason}`;
+}
+
+/** `file:line`, or only the first where there are no lines: a control plane has none. */
+export function placeOf({ file, line }: Pick<Origin, 'file' | 'line'>): string {
+  return line === 0 ? file : `${file}:${line}`;
 }
 
 /** Name of the cluster behind a service's port, or of a subset of it, as Istio writes it. */

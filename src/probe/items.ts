@@ -3,10 +3,10 @@ import type { EndpointItem, ListenerItem, ServiceItem, WorkloadItem } from '../a
 import { addressFamily, addressToWords } from '../base/address.ts';
 import { clusterId, endpointId } from '../compile/service.ts';
 import type { KmClusterStats, KmEndpointStats, KmEvent } from '../kernel/gen/layout.gen.ts';
-import { clusterName, type Mesh, type Origin, type Service } from '../model/types.ts';
+import { clusterName, type Mesh, type Origin, placeOf, type Service } from '../model/types.ts';
 
 /** `file:line` */
-export const place = (origin: Origin): string => `${origin.file}:${origin.line}`;
+export const place = (origin: Origin): string => placeOf(origin);
 
 /** By namespace, then name. */
 export const byName = <T extends { readonly namespace: string; readonly name: string }>(a: T, b: T): number =>

@@ -420,7 +420,7 @@ export const registry = createFileRegistry(fromBinary(FileDescriptorSetSchema, B
 
 function schemaOf<T extends Message>(name: T['$typeName']): GenMessage<T> {
   const found = registry.getMessage(name);
-  if (found === undefined) throw new RangeError(`no message ${name}`);
+  if (found === undefined) throw new RangeError('no message ' + name);
   return found as unknown as GenMessage<T>;
 }
 
