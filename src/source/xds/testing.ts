@@ -185,6 +185,8 @@ export interface Answer {
 export class HoldingControlPlane {
   readonly plane: FakeControlPlane;
   readonly answers: Answer[] = [];
+  /** Told after each answer. */
+  onAnswer: (() => void) | null = null;
   readonly #held = new Map<string, Map<string, Held>>();
   readonly #clients = new Set<Client>();
   #version = 0;
@@ -192,7 +194,11 @@ export class HoldingControlPlane {
   private constructor(plane: FakeControlPlane) {
     this.plane = plane;
     plane.onStream = (stream) => {
-      this.#clients.add(new Client(stream, (typeUrl) => this.#of(typeUrl), this.answers));
+      const answered = (answer: Answer): void => {
+        this.answers.push(answer);
+        this.onAnswer?.();
+      };
+      this.#clients.add(new Client(stream, (typeUrl) => this.#of(typeUrl), answered));
     };
   }
 
@@ -244,16 +250,20 @@ const wholes: readonly string[] = [clusterType, listenerType];
 class Client {
   readonly #stream: FakeStream;
   readonly #of: (typeUrl: string) => ReadonlyMap<string, Held>;
-  readonly #answers: Answer[];
+  readonly #answered: (answer: Answer) => void;
   /** Versions that the client has, by type. */
   readonly #has = new Map<string, Map<string, string>>();
   readonly #names = new Map<string, ReadonlySet<string>>();
   #nonce = 0;
 
-  constructor(stream: FakeStream, of: (typeUrl: string) => ReadonlyMap<string, Held>, answers: Answer[]) {
+  constructor(
+    stream: FakeStream,
+    of: (typeUrl: string) => ReadonlyMap<string, Held>,
+    answered: (answer: Answer) => void,
+  ) {
     this.#stream = stream;
     this.#of = of;
-    this.#answers = answers;
+    this.#answered = answered;
     stream.onRequest = (bytes) => (stream.kind === 'delta' ? this.#delta(bytes) : this.#sotw(bytes));
   }
 
@@ -292,7 +302,7 @@ class Client {
     const request = fromBinary(DeltaDiscoveryRequestSchema, bytes);
     const { typeUrl, responseNonce, errorDetail } = request;
     if (responseNonce !== '') {
-      this.#answers.push({ typeUrl, nonce: responseNonce, nack: errorDetail?.message ?? null });
+      this.#answered({ typeUrl, nonce: responseNonce, nack: errorDetail?.message ?? null });
       return;
     }
     if (this.#has.has(typeUrl)) return;
@@ -311,7 +321,7 @@ class Client {
     const request = fromBinary(DiscoveryRequestSchema, bytes);
     const { typeUrl, responseNonce, errorDetail, resourceNames } = request;
     if (responseNonce !== '') {
-      this.#answers.push({ typeUrl, nonce: responseNonce, nack: errorDetail?.message ?? null });
+      this.#answered({ typeUrl, nonce: responseNonce, nack: errorDetail?.message ?? null });
     }
     const names = wholes.includes(typeUrl) ? undefined : new Set(resourceNames);
     const before = this.#names.get(typeUrl);
