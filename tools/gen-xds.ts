@@ -2,7 +2,7 @@
  * Writes src/source/xds/gen/messages.gen.ts: the xDS messages that the daemon reads or writes, as types and as descriptors for
  * protobuf-es. Envoy's public protos come from the npm package below, Istio's from src/source/xds/proto; protoc (Debian:
  * protobuf-compiler) compiles them. Only `kept` messages keep their fields' types. A field of another message type
- * stays by name as `bytes`, which is the same on the wire: it is not decoded, and what is refused can still be named.
+ * stays by name as Empty or `bytes`, which is the same on the wire: it is not decoded, and what is refused can be named.
  *
  *     node tools/gen-xds.ts
  */
@@ -109,7 +109,11 @@ function pruneField(owner: string, field: FieldDescriptorProto, entries: Readonl
   delete field.options;
   Reflect.deleteProperty(field, 'jsonName');
   if (field.type === Type.ENUM && !usedEnums.has(field.typeName.slice(1))) setType(field, Type.INT32);
-  if (!typed(owner, field, entries)) setType(field, Type.BYTES);
+  if (typed(owner, field, entries)) return;
+  // `bytes` would not show an empty message; Empty keeps what is in it as unknown fields.
+  const present = field.label !== Label.REPEATED && !Object.hasOwn(field, 'oneofIndex');
+  if (present && !lazy.has(`${owner}.${field.name}`)) field.typeName = '.google.protobuf.Empty';
+  else setType(field, Type.BYTES);
 }
 
 function setType(field: FieldDescriptorProto, type: Type): void {

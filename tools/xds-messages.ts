@@ -9,6 +9,7 @@ const discovery = 'envoy.service.discovery.v3';
 const tcp = 'envoy.extensions.filters.network.tcp_proxy.v3';
 const hcm = 'envoy.extensions.filters.network.http_connection_manager.v3';
 const fault = 'envoy.extensions.filters.http.fault.v3';
+const upstream = 'envoy.extensions.upstreams.http.v3';
 const matcher = 'envoy.type.matcher.v3';
 const workload = 'istio.workload';
 const security = 'istio.security';
@@ -22,6 +23,7 @@ export const rootFiles: readonly string[] = [
   'envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy.proto',
   'envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager.proto',
   'envoy/extensions/filters/http/fault/v3/fault.proto',
+  'envoy/extensions/upstreams/http/v3/http_protocol_options.proto',
   'istio/workload.proto',
   'istio/authorization.proto',
 ];
@@ -31,7 +33,10 @@ const of = (scope: string, names: string): string[] => names.split(/\s+/).map((n
 export const keptMessages: readonly string[] = [
   ...of(discovery, 'DiscoveryRequest DiscoveryResponse DeltaDiscoveryRequest DeltaDiscoveryResponse Resource'),
   'google.rpc.Status',
-  ...of(core, 'Node Address SocketAddress Locality Metadata DataSource HeaderValue HeaderValueOption'),
+  ...of(
+    core,
+    'Node Address SocketAddress EnvoyInternalAddress TransportSocket Locality Metadata DataSource HeaderValue HeaderValueOption',
+  ),
   ...of(core, 'RuntimeFractionalPercent RuntimeUInt32'),
   'envoy.type.v3.FractionalPercent',
   'envoy.type.v3.Int64Range',
@@ -48,6 +53,7 @@ export const keptMessages: readonly string[] = [
   ...of(route, 'RouteAction.HashPolicy.ConnectionProperties WeightedCluster WeightedCluster.ClusterWeight'),
   ...of(route, 'RedirectAction DirectResponseAction RetryPolicy'),
   ...of(fault, 'HTTPFault FaultAbort'),
+  ...of(upstream, 'HttpProtocolOptions HttpProtocolOptions.ExplicitHttpConfig'),
   ...of(workload, 'Address Service LoadBalancing Workload Locality PortList Port ApplicationTunnel GatewayAddress'),
   ...of(workload, 'WeightedWaypoint NetworkAddress NamespacedHostname Extension'),
   ...of(security, 'Authorization Group Rules Match Address ServiceAccountMatch StringMatch'),

@@ -1,8 +1,9 @@
 /** The control plane as a source: which world its resources make, and how it is reached. */
-import { KmError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import type { MeshDelta, Origin } from '../model/types.ts';
 import { systemClock } from '../source/xds/clock.ts';
+import { systemResolve } from '../source/xds/envoy/dns.ts';
+import { EnvoyWorld } from '../source/xds/envoy/world.ts';
 import { nodeOf } from '../source/xds/node.ts';
 import { XdsSource } from '../source/xds/source.ts';
 import { GrpcTransport } from '../source/xds/transport.ts';
@@ -26,7 +27,13 @@ export function makeXdsSource(settings: Settings, log: Log, onChange: (delta: Me
     log: log.logger('xds'),
     onChange,
   };
-  if (settings.mode === 'kernel-native') throw new KmError('KM5015', 'kernel-native has no xDS source yet');
+  if (settings.mode === 'kernel-native') {
+    let source: XdsSource | null = null;
+    const changed = (): void => source?.changed();
+    const envoy = new EnvoyWorld({ origin, clock: systemClock, resolve: systemResolve(), changed });
+    source = new XdsSource({ ...common, world: envoy, dialect: 'sotw', node: nodeOf('sidecar', identity) });
+    return source;
+  }
   const world = new WorkloadWorld({ origin, ...placeOfDaemon(settings.xds) });
   return new XdsSource({ ...common, world, dialect: 'delta', node: nodeOf('ztunnel', identity) });
 }

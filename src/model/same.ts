@@ -26,7 +26,8 @@ function samePolicy(a: ClusterPolicy, b: ClusterPolicy): boolean {
     a.balance === b.balance &&
     a.perConnection === b.perConnection &&
     a.connectTimeoutMs === b.connectTimeoutMs &&
-    JSON.stringify(a.hash) === JSON.stringify(b.hash)
+    JSON.stringify(a.hash) === JSON.stringify(b.hash) &&
+    JSON.stringify(a.limits) === JSON.stringify(b.limits)
   );
 }
 

@@ -8,7 +8,7 @@ export interface ResourceSink {
   put(body: Uint8Array, given: string | null): Verdict;
   /** The control plane does not have it any more. */
   remove(name: string): void;
-  /** Names to ask for; null: all there are. */
+  /** Names to ask for, the same set while they are the same; without it: all there are. */
   wanted?(): ReadonlySet<string>;
 }
 

@@ -29,7 +29,7 @@ interface Subscription {
   readonly sink: ResourceSink;
   readonly state: TypeState;
   /** Names last asked for; null: not asked yet. */
-  asked: string | null;
+  asked: Names | null;
 }
 
 export class SotwDialect implements Dialect {
@@ -63,9 +63,9 @@ export class SotwDialect implements Dialect {
   resubscribe(): void {
     if (this.#send === null) return;
     for (const one of this.#subscriptions) {
-      const names = namesOf(one.sink);
-      const nothing = names !== null && names.length === 0;
-      if (one.asked === null ? !nothing : one.asked !== keyOf(names)) this.#request(one, names);
+      const names = namesOf(one);
+      const nothing = names.list.length === 0 && !names.all;
+      if (one.asked === null ? !nothing : one.asked !== names) this.#request(one, names);
       if (!one.state.answered && !nothing) return;
     }
   }
@@ -100,21 +100,21 @@ export class SotwDialect implements Dialect {
       state.lastNack = nackText(refused);
       this.#options.log.error('refused by NACK', { type: shortType(typeUrl), nonce, reason: state.lastNack });
     }
-    this.#request(one, namesOf(sink), refused);
+    this.#request(one, namesOf(one), refused);
     this.resubscribe();
     this.#options.onResponse();
     return null;
   }
 
-  #request(one: Subscription, names: readonly string[] | null, refused: readonly Refused[] = []): void {
-    one.asked = keyOf(names);
+  #request(one: Subscription, names: Names, refused: readonly Refused[] = []): void {
+    one.asked = names;
     const first = !this.#nodeSent;
     this.#nodeSent = true;
     const request = create(DiscoveryRequestSchema, {
       typeUrl: one.sink.typeUrl,
       versionInfo: one.state.version,
       responseNonce: one.state.nonce,
-      resourceNames: [...(names ?? [])],
+      resourceNames: names.list,
       ...(first ? { node: this.#options.node } : {}),
       ...(refused.length === 0
         ? {}
@@ -124,13 +124,22 @@ export class SotwDialect implements Dialect {
   }
 }
 
-/** Sorted, so that the same set is the same request. */
-function namesOf(sink: ResourceSink): readonly string[] | null {
-  return sink.wanted === undefined ? null : [...sink.wanted()].sort();
+interface Names {
+  readonly all: boolean;
+  /** Sorted. Ten thousand of them go with every ACK of endpoints, so they are sorted once. */
+  readonly list: string[];
+  readonly from: ReadonlySet<string> | null;
 }
 
-function keyOf(names: readonly string[] | null): string {
-  return names === null ? '*' : `=${names.join('\n')}`;
+const everything: Names = { all: true, list: [], from: null };
+
+/** The names of the last request when they are the same. */
+function namesOf({ sink, asked }: Subscription): Names {
+  const from = sink.wanted?.() ?? null;
+  if (from === null) return everything;
+  if (asked?.from === from) return asked;
+  const same = asked !== null && asked.list.length === from.size && asked.list.every((name) => from.has(name));
+  return same ? asked : { all: false, list: [...from].sort(), from };
 }
 
 function takeOver(response: DiscoveryResponse, sink: ResourceSink, state: TypeState): Refused[] {

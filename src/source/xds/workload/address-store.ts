@@ -6,9 +6,10 @@ import { modeOf } from '../../../model/protocols.ts';
 import { keepPorts, sameService } from '../../../model/same.ts';
 import type { Endpoint, Mesh, MeshDelta, Origin, Service, ServicePort, Workload } from '../../../model/types.ts';
 import { IstioAddressSchema } from '../gen/messages.gen.ts';
+import { refusalOf } from '../refusal.ts';
 import type { ResourceSink, Verdict } from '../sink.ts';
 import { addressType } from '../type-urls.ts';
-import { FieldError, Interner } from './fields.ts';
+import { Interner } from './fields.ts';
 import { nearest, type Place } from './placement.ts';
 import { type ServiceSpec, serviceSpec } from './service-spec.ts';
 import { sameSpec, type WorkloadSpec, workloadSpec } from './workload-spec.ts';
@@ -75,7 +76,7 @@ export class AddressStore implements ResourceSink {
       }
       return { name, refusal: null };
     } catch (error) {
-      return refused(name, error instanceof FieldError ? error.message : `cannot be read: ${textOf(error)}`);
+      return refused(name, refusalOf(error));
     }
   }
 
@@ -219,8 +220,4 @@ export class AddressStore implements ResourceSink {
 
 function refused(name: string | null, refusal: string): Verdict {
   return { name, refusal };
-}
-
-function textOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -1,13 +1,7 @@
-/** Readers of fields that workloads and services share. They throw {@link Refused} with the path of the field. */
+/** Readers of fields that workloads and services share. They throw FieldError. */
 import { bytesToAddress } from '../../../base/address.ts';
 import type { IstioGatewayAddress } from '../gen/messages.gen.ts';
-
-/** A field that cannot be taken. */
-export class FieldError extends Error {}
-
-export function refuse(field: string, reason: string): never {
-  throw new FieldError(`${field}: ${reason}`);
-}
+import { refuse } from '../refusal.ts';
 
 /** Canonical text of 4 or 16 bytes. */
 export function addressOf(bytes: Uint8Array, field: string): string {

@@ -6,7 +6,8 @@ import {
   IstioLoadBalancingScope,
   type IstioService,
 } from '../gen/messages.gen.ts';
-import { addressOf, portOf, refuse, waypointOf } from './fields.ts';
+import { refuse } from '../refusal.ts';
+import { addressOf, portOf, waypointOf } from './fields.ts';
 
 export interface ServiceSpecPort {
   readonly port: number;

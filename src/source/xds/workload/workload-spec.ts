@@ -2,7 +2,8 @@
 import { sameStrings } from '../../../model/same.ts';
 import type { Origin, Workload } from '../../../model/types.ts';
 import { IstioNetworkMode, IstioTunnelProtocol, type IstioWorkload, IstioWorkloadStatus } from '../gen/messages.gen.ts';
-import { addressOf, type Interner, portOf, refuse, waypointOf } from './fields.ts';
+import { refuse } from '../refusal.ts';
+import { addressOf, type Interner, portOf, waypointOf } from './fields.ts';
 
 /** Its part in a service. */
 export interface Membership {
