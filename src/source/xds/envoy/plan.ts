@@ -329,6 +329,19 @@ export function clustersOf({ ports }: ServicePlan): Set<string> {
   return names;
 }
 
+/** Names of all clusters that listeners and their routes lead to. */
+export function namedClusters({ listeners, routes }: Omit<PlanInput, 'clusters'>): Set<string> {
+  const names = new Set<string>();
+  for (const { chains } of listeners) {
+    for (const { http, tcp } of chains) {
+      for (const { cluster } of tcp ?? []) names.add(cluster);
+      const hosts = http === null ? [] : 'rds' in http ? (routes(http.rds) ?? []) : http.virtualHosts;
+      for (const name of routedClusters({ virtualHosts: hosts })) names.add(name);
+    }
+  }
+  return names;
+}
+
 /** Names of the clusters that routes of a port lead to. */
 export function routedClusters({ virtualHosts }: Pick<PortPlan, 'virtualHosts'>): Set<string> {
   return new Set(

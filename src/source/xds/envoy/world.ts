@@ -13,7 +13,7 @@ import type { World } from '../world.ts';
 import type { ClusterSpec } from './cluster.ts';
 import { DnsNames, type Resolve, type Wanted } from './dns.ts';
 import { blackHole, passThrough } from './listener.ts';
-import { clustersOf, makePlan, type Plan, routedClusters, type ServicePlan } from './plan.ts';
+import { clustersOf, makePlan, namedClusters, type Plan, routedClusters, type ServicePlan } from './plan.ts';
 import { ServiceMaker } from './services.ts';
 import { AssignmentStore, ClusterStore, ListenerStore, RouteStore } from './stores.ts';
 
@@ -233,11 +233,13 @@ export class EnvoyWorld implements World {
 
   /** Keys of the services that are to be made again. */
   #replan(): Set<string> {
-    const plan = makePlan({
-      clusters: this.#clusters.items.values(),
-      listeners: this.#listeners.items.values(),
-      routes: (name) => this.#routes.items.get(name)?.virtualHosts ?? null,
-    });
+    const input = {
+      listeners: [...this.#listeners.items.values()],
+      routes: (name: string) => this.#routes.items.get(name)?.virtualHosts ?? null,
+    };
+    const named = this.#retired.size === 0 ? null : namedClusters(input);
+    const retired = [...this.#retired].flatMap(([name, { spec }]) => (named?.has(name) === true ? [spec] : []));
+    const plan = makePlan({ ...input, clusters: [...this.#clusters.items.values(), ...retired] });
     const over = this.#patienceOver();
     let cold = plan.missingRoutes.length > 0;
     const dirty = new Set<string>([...this.#inForce.keys(), ...plan.services.keys()]);
@@ -265,7 +267,7 @@ export class EnvoyWorld implements World {
   /** A cluster that routes lead to and whose endpoints are still to come. */
   #isCold(name: string): boolean {
     if (passThrough.has(name) || name === blackHole) return false;
-    const spec = this.#clusters.items.get(name);
+    const spec = this.#cluster(name);
     return spec === undefined || (spec.kind === 'eds' && !this.#assignments.items.has(spec.edsName));
   }
 
