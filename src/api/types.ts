@@ -366,6 +366,7 @@ export interface LoggerItem {
  * | GET /debug/ready | 200 `ready`, or 503 `not ready, pending: ...` |
  * | GET /debug/config_dump/{kernel-native,dual-engine} | the model; the mode that is not running: 400 |
  * | GET /debug/config_dump/bpf/{kernel-native,dual-engine} | the kernel's tables; likewise |
+ * | GET /config_dump | the model in the shape of ztunnel's, for `istioctl ztunnel-config -f` |
  * | GET /debug/loggers[?name=N], POST {"name","level"} | ItemList<LoggerItem>; 200 |
  * | POST /accesslog?enable=true\|false[&format=text\|json] | toggles the access log |
  * | POST /monitoring?enable=true\|false | toggles metrics in the kernel |

@@ -32,6 +32,7 @@ export function statusReport(report: StatusReport, view: { readonly nowMs: numbe
       ['SOURCE', 'LOCATION', 'SYNCED', 'OBJECTS', 'LAST-CHANGE', 'ERROR'],
       report.sources.map((source) => sourceRow(source, view.nowMs)),
     ),
+    xdsTable(report.sources, view.nowMs),
     section(
       'Problems',
       report.problems.map((problem) => problemText(problem, view.colour)),
@@ -43,9 +44,37 @@ export function statusReport(report: StatusReport, view: { readonly nowMs: numbe
 }
 
 function sourceRow(source: SourceStatus, nowMs: number): readonly string[] {
-  const changed =
-    source.lastChange === null ? '' : `${humanDuration((nowMs - Date.parse(source.lastChange)) / 1000)} ago`;
-  return [source.name, source.location, String(source.synced), String(source.objects), changed, source.error ?? ''];
+  return [
+    source.name,
+    source.location,
+    String(source.synced),
+    String(source.objects),
+    ago(source.lastChange, nowMs),
+    source.error ?? '',
+  ];
+}
+
+/** What each control plane was asked for, in the shape of `istioctl proxy-status`; empty without one. */
+function xdsTable(sources: readonly SourceStatus[], nowMs: number): string {
+  const rows = sources.flatMap(({ location, xds }) =>
+    (xds?.types ?? []).map((type) => [
+      location,
+      type.type,
+      xds?.connected !== true ? 'NOT CONNECTED' : !type.answered ? 'NOT SENT' : type.refused > 0 ? 'REFUSED' : 'SYNCED',
+      String(type.resources),
+      String(type.refused),
+      type.version,
+      String(type.acks),
+      String(type.nacks),
+      ago(type.lastPush, nowMs),
+    ]),
+  );
+  const head = ['CONTROL-PLANE', 'TYPE', 'STATE', 'RESOURCES', 'REFUSED', 'VERSION', 'ACK', 'NACK', 'LAST-PUSH'];
+  return rows.length === 0 ? '' : table(head, rows);
+}
+
+function ago(time: string | null, nowMs: number): string {
+  return time === null ? '' : `${humanDuration((nowMs - Date.parse(time)) / 1000)} ago`;
 }
 
 function section(title: string, lines: readonly string[]): string {

@@ -29,7 +29,7 @@ import { ProblemLog } from './problem-log.ts';
 import type { Settings } from './settings.ts';
 import { type AccessLogOutput, Telemetry } from './telemetry.ts';
 import { versionInfo } from './version.ts';
-import { makeXdsSource } from './xds.ts';
+import { meshSources } from './xds.ts';
 
 /** Namespaces are looked at so often: one that is made after its pod's object is under the mesh that soon. */
 const namespacesEveryMs = 500;
@@ -120,15 +120,12 @@ async function run(
     resolveNetns: (path) => namespaces.resolve(path),
     locate: (origin, path) => source?.locate(origin, path) ?? origin.line,
   });
-  const xds = makeXdsSource(settings, log, (delta) => {
+  const more = meshSources(settings, log, (delta) => {
     guarded('taking over a change of the control plane', () => controller.applyLayer(delta))();
     problemLog.reportLater(problems);
     if (!attached() && running) guarded('attaching', activate)();
   });
-  const layers = new Layers([
-    { name: 'objects', mesh: builder.mesh },
-    ...(xds === null ? [] : [{ name: 'xds', mesh: xds.mesh }]),
-  ]);
+  const layers = new Layers([builder.mesh, ...more.map(({ mesh }) => mesh)]);
   let starting: readonly string[] = ['the kernel programs are not attached yet'];
   const metrics = new Metrics({
     names,
@@ -152,9 +149,12 @@ async function run(
     enroller,
     adopt: () => adopt(plane, now),
     log: log.logger('publish'),
-    // What an earlier daemon published stays until the control plane has said all.
-    unreadable: () => unreadable || xds?.synced === false,
-    waiting: () => (xds?.synced === false ? [`the control plane ${xds.status().location} has not said all yet`] : []),
+    // What an earlier daemon published stays until each control plane has said all.
+    unreadable: () => unreadable || more.some(({ synced }) => !synced),
+    waiting: () =>
+      more
+        .filter(({ synced }) => !synced)
+        .map((one) => `the control plane ${one.status().location} has not said all yet`),
     onPublished: (seconds) => {
       metrics.publishSeconds.observe(seconds);
       memory.changed();
@@ -163,12 +163,12 @@ async function run(
   const problemLog = new ProblemLog(log.logger('source'));
   const problems = (): readonly Problem[] => [
     ...(source?.problems() ?? []),
-    ...(xds?.problems() ?? []),
+    ...more.flatMap((one) => one.problems()),
     ...builder.problems(),
     ...layers.problems(),
     ...controller.problems(),
   ];
-  const sources = (): SourceStatus[] => [source, xds].flatMap((one) => one?.status() ?? []);
+  const sources = (): SourceStatus[] => [source, ...more].flatMap((one) => one?.status() ?? []);
   const source =
     settings.config === null
       ? null
@@ -207,6 +207,7 @@ async function run(
       mesh: layers.mesh,
       startedMs,
       sources,
+      dumps: () => more.flatMap((one) => one.dump() ?? []),
       problems,
       starting: () => starting,
       checks,
@@ -220,7 +221,7 @@ async function run(
   if (source === null) controller.applyLayer({ workloads: new Set(), services: new Set() });
   source?.start();
   activate();
-  xds?.start();
+  for (const one of more) one.start();
   running = true;
   const every = (milliseconds: number, what: string, action: () => void): NodeJS.Timeout =>
     setInterval(guarded(what, action), milliseconds);
@@ -243,7 +244,7 @@ async function run(
     stop: async () => {
       for (const timer of timers) clearInterval(timer);
       source?.close();
-      xds?.close();
+      for (const one of more) one.close();
       controller.close();
       telemetry.drain();
       telemetry.close();

@@ -1,9 +1,11 @@
-/** The control plane as a source: which world its resources make, and how it is reached. */
+/** Sources that give a mesh of their own instead of objects: control planes, and ztunnel's LocalConfig. */
+import type { SourceStatus } from '../api/types.ts';
 import type { Log } from '../base/log.ts';
-import type { MeshDelta, Origin } from '../model/types.ts';
+import type { Mesh, MeshDelta, Origin, Problem } from '../model/types.ts';
 import { systemClock } from '../source/xds/clock.ts';
 import { systemResolve } from '../source/xds/envoy/dns.ts';
 import { EnvoyWorld } from '../source/xds/envoy/world.ts';
+import { LocalXdsSource } from '../source/xds/local/source.ts';
 import { nodeOf } from '../source/xds/node.ts';
 import { XdsSource } from '../source/xds/source.ts';
 import { GrpcTransport } from '../source/xds/transport.ts';
@@ -11,33 +13,51 @@ import { WorkloadWorld } from '../source/xds/workload/world.ts';
 import type { Settings } from './settings.ts';
 import type { XdsSettings } from './xds-settings.ts';
 
-/** Null when the settings name no control plane. */
-export function makeXdsSource(settings: Settings, log: Log, onChange: (delta: MeshDelta) => void): XdsSource | null {
-  const server = settings.xds?.server;
-  if (settings.xds === null || server === null || server === undefined) return null;
-  const { identity, onDemand } = settings.xds;
-  const origin: Origin = { source: 'xds', file: `xds://${server.address}`, line: 0 };
-  const transport = new GrpcTransport({ ...server, clusterId: identity.clusterId });
-  const common = {
-    transport,
-    origin,
-    onDemand,
-    clock: systemClock,
-    random: Math.random,
-    log: log.logger('xds'),
-    onChange,
-  };
-  if (settings.mode === 'kernel-native') {
-    let source: XdsSource | null = null;
-    const changed = (): void => source?.changed();
-    const envoy = new EnvoyWorld({ origin, clock: systemClock, resolve: systemResolve(), changed });
-    source = new XdsSource({ ...common, world: envoy, dialect: 'sotw', node: nodeOf('sidecar', identity) });
-    return source;
-  }
-  const world = new WorkloadWorld({ origin, ...placeOfDaemon(settings.xds) });
-  return new XdsSource({ ...common, world, dialect: 'delta', node: nodeOf('ztunnel', identity) });
+export interface MeshSource {
+  readonly mesh: Mesh;
+  /** The whole of it has been read once. */
+  readonly synced: boolean;
+  start(): void;
+  close(): void;
+  problems(): readonly Problem[];
+  status(): SourceStatus;
+  /** Its resources, for the config dump; null: nothing that the mesh does not show. */
+  dump(): object | null;
 }
 
-function placeOfDaemon({ identity }: XdsSettings): { network: string; node: string; clusterId: string } {
+/** In the order of precedence, behind objects. */
+export function meshSources(settings: Settings, log: Log, onChange: (delta: MeshDelta) => void): MeshSource[] {
+  if (settings.xds === null) return [];
+  return [...localSources(settings.xds, onChange), ...controlPlanes(settings, settings.xds, log, onChange)];
+}
+
+function localSources(xds: XdsSettings, onChange: (delta: MeshDelta) => void): MeshSource[] {
+  return xds.local === null ? [] : [new LocalXdsSource({ from: xds.local, ...placeOf(xds), onChange })];
+}
+
+function controlPlanes(
+  settings: Settings,
+  xds: XdsSettings,
+  log: Log,
+  onChange: (delta: MeshDelta) => void,
+): MeshSource[] {
+  const { server, identity, onDemand } = xds;
+  if (server === null) return [];
+  const origin: Origin = { source: 'xds', file: `xds://${server.address}`, line: 0 };
+  const transport = new GrpcTransport({ ...server, clusterId: identity.clusterId });
+  const logger = log.logger('xds');
+  const common = { transport, origin, onDemand, clock: systemClock, random: Math.random, log: logger, onChange };
+  if (settings.mode === 'dual-engine') {
+    const world = new WorkloadWorld({ origin, ...placeOf(xds) });
+    return [new XdsSource({ ...common, world, dialect: 'delta', node: nodeOf('ztunnel', identity) })];
+  }
+  let source: XdsSource | null = null;
+  const changed = (): void => source?.changed();
+  const world = new EnvoyWorld({ origin, clock: systemClock, resolve: systemResolve(), changed });
+  source = new XdsSource({ ...common, world, dialect: 'sotw', node: nodeOf('sidecar', identity) });
+  return [source];
+}
+
+function placeOf({ identity }: XdsSettings): { network: string; node: string; clusterId: string } {
   return { network: identity.network, node: identity.nodeName, clusterId: identity.clusterId };
 }

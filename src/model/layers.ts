@@ -11,17 +11,12 @@ import { hostPort } from '../base/address.ts';
 import type { Mesh, MeshDelta, Problem, Service, ServicePort, Workload } from './types.ts';
 import { placeOf } from './types.ts';
 
-export interface Layer {
-  readonly name: string;
-  readonly mesh: Mesh;
-}
-
 /** So many services of one kind of conflict are told one by one. */
 const toldOneByOne = 20;
 
 export class Layers {
   readonly mesh: Mesh;
-  readonly #layers: readonly Layer[];
+  readonly #layers: readonly Mesh[];
   readonly #workloads = new Map<string, Workload>();
   readonly #services = new Map<string, Service>();
   /** Who wants a listener: the keys of services. Most have one, which is kept without a set. */
@@ -35,7 +30,7 @@ export class Layers {
   readonly #doubles = new Set<string>();
 
   /** The first of them wins. */
-  constructor(layers: readonly Layer[]) {
+  constructor(layers: readonly Mesh[]) {
     this.#layers = layers;
     this.mesh = { workloads: this.#workloads, services: this.#services };
   }
@@ -71,13 +66,13 @@ export class Layers {
   problems(): Problem[] {
     const doubles: Problem[] = [];
     for (const key of this.#doubles) {
-      const [winner, ...others] = this.#layers.flatMap(({ mesh }) => mesh.services.get(key) ?? []);
+      const [winner, ...others] = this.#layers.flatMap((mesh) => mesh.services.get(key) ?? []);
       if (winner === undefined) continue;
       const reason = `${key} is also in ${placeOf(winner.origin)}, which comes first: this one is not in force`;
       doubles.push(...others.map((service) => problemOf(service, 'KM2020', reason)));
     }
     const lost = [...this.#lost].flatMap(([key, listeners]) => {
-      const service = this.#layers[this.#wants.get(key)?.layer ?? 0]?.mesh.services.get(key);
+      const service = this.#layers[this.#wants.get(key)?.layer ?? 0]?.services.get(key);
       if (service === undefined) return [];
       return listeners.map((listener) => {
         const holder = this.#holder(listener);
@@ -90,20 +85,20 @@ export class Layers {
   }
 
   #workload(uid: string): Workload | undefined {
-    const found = this.#layers.flatMap(({ mesh }) => mesh.workloads.get(uid) ?? []);
+    const found = this.#layers.flatMap((mesh) => mesh.workloads.get(uid) ?? []);
     const [first] = found;
     return found.length < 2 ? first : Object.assign({}, ...found.toReversed());
   }
 
   /** The layer that gives a service. */
   #layerOf(key: string): number {
-    return this.#layers.findIndex(({ mesh }) => mesh.services.has(key));
+    return this.#layers.findIndex((mesh) => mesh.services.has(key));
   }
 
   #claim(key: string, touched: Set<string>): void {
     const layer = this.#layerOf(key);
-    const service = this.#layers[layer]?.mesh.services.get(key);
-    if (this.#layers.filter(({ mesh }) => mesh.services.has(key)).length > 1) this.#doubles.add(key);
+    const service = this.#layers[layer]?.services.get(key);
+    if (this.#layers.filter((mesh) => mesh.services.has(key)).length > 1) this.#doubles.add(key);
     else this.#doubles.delete(key);
     const before = this.#wants.get(key);
     const listeners = service === undefined ? [] : listenersOf(service);
@@ -150,7 +145,7 @@ export class Layers {
   }
 
   #service(key: string): Service | undefined {
-    const service = this.#layers[this.#layerOf(key)]?.mesh.services.get(key);
+    const service = this.#layers[this.#layerOf(key)]?.services.get(key);
     if (service === undefined) return undefined;
     const lost: string[] = [];
     const ports = service.ports.filter((port) => {

@@ -77,6 +77,11 @@ export class XdsSource {
     this.#flushLater();
   }
 
+  /** Its resources, for people. */
+  dump(): object {
+    return this.#options.world.dump();
+  }
+
   problems(): Problem[] {
     const refused = this.#dialect.types.flatMap((state) =>
       [...state.refused].map(([name, reason]) => this.#refusal(state, name, reason)),

@@ -11,7 +11,7 @@ export interface World {
   /** What has no effect or is not enforced; refused resources are told by the subscriptions. */
   problems(): readonly Problem[];
   /** The resources as they are, for people: Kmesh's and ztunnel's config dumps. */
-  dump(): unknown;
+  dump(): object;
   /** Told before it is not used any more. */
   close?(): void;
 }

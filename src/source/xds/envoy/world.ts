@@ -137,7 +137,7 @@ export class EnvoyWorld implements World {
     ];
   }
 
-  dump(): unknown {
+  dump(): object {
     return {
       clusterConfigs: [...this.#clusters.items.values()].map((spec) => ({
         ...spec,

@@ -45,7 +45,7 @@ export class WorkloadWorld implements World {
     return [...policies, ...notes];
   }
 
-  dump(): unknown {
+  dump(): { readonly policies: readonly object[] } {
     return {
       policies: [...this.#authorization.policies.values()].map((policy) => ({
         ...(toJson(AuthorizationSchema, policy) as object),
