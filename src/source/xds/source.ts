@@ -42,6 +42,7 @@ export class XdsSource {
   #lastFlushMs = Number.NEGATIVE_INFINITY;
   #synced = false;
   #lastChange: string | null = null;
+  #startedMs = 0;
 
   constructor(options: XdsSourceOptions) {
     this.#options = options;
@@ -57,6 +58,7 @@ export class XdsSource {
   }
 
   start(): void {
+    this.#startedMs = this.#options.clock.now();
     this.#connection.start();
   }
 
@@ -160,10 +162,16 @@ export class XdsSource {
 
   #flush(): void {
     const delta = this.#options.world.update();
+    const first = !this.#synced;
     this.#synced = true;
     this.#lastFlushMs = this.#options.clock.now();
     this.#lastChange = new Date().toISOString();
     this.#options.onChange(delta);
+    if (first) {
+      const resources = this.#dialect.types.reduce((sum, { versions }) => sum + versions.size, 0);
+      const seconds = (this.#options.clock.now() - this.#startedMs) / 1000;
+      this.#options.log.info('in sync', { resources, seconds });
+    }
     // What was computed may have other names to ask for.
     this.#dialect.resubscribe();
   }
