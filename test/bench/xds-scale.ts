@@ -6,6 +6,7 @@ import { file, meshOf, namespace, pod } from '../lab/mesh.ts';
 import { startWeb } from '../lab/servers.ts';
 import { cpuSeconds, memory } from './process-use.ts';
 import { type Row, single } from './row.ts';
+import { atRest } from './scale.ts';
 
 const vip = '10.111.0.1';
 const deadlineMs = 120_000;
@@ -27,8 +28,9 @@ export async function xdsScale(mode: 'dual-engine' | 'kernel-native'): Promise<R
   await daemon.line(/ INFO xds: in sync /, { stream: 'stderr', timeoutMs: deadlineMs });
   const seconds = (performance.now() - from) / 1000;
   const used = cpuSeconds(daemon.pid);
-  await mesh.settled();
+  await atRest(daemon.pid);
   const loaded = memory(daemon.pid);
+
   const cases = [{ from: 'server', path: '/' }];
   const running = httpLoad(client, vip, 80, cases, ['--seconds', String(churnSeconds), '--rate', '200']);
   const before = cpuSeconds(daemon.pid);
@@ -40,8 +42,9 @@ export async function xdsScale(mode: 'dual-engine' | 'kernel-native'): Promise<R
   const seconds2 = (performance.now() - churned) / 1000;
   const cpu = (cpuSeconds(daemon.pid) - before) / seconds2;
   const load = await running;
-  await mesh.settled();
+  await atRest(daemon.pid);
   const after = memory(daemon.pid);
+  await mesh.settled();
   const name = `10 000 services by ${mode === 'dual-engine' ? 'the workload API' : 'Envoy’s resources'}`;
   return [
     { name: `${name}: exec to in sync`, unit: 's', measured: single(seconds), budget: { atMost: 10 } },

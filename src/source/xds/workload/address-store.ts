@@ -9,10 +9,9 @@ import { IstioAddressSchema } from '../gen/messages.gen.ts';
 import { refusalOf } from '../refusal.ts';
 import type { ResourceSink, Verdict } from '../sink.ts';
 import { addressType } from '../type-urls.ts';
-import { Interner } from './fields.ts';
 import { nearest, type Place } from './placement.ts';
 import { type ServiceSpec, serviceSpec } from './service-spec.ts';
-import { sameSpec, type WorkloadSpec, workloadSpec } from './workload-spec.ts';
+import { Sharing, sameSpec, type WorkloadSpec, workloadSpec } from './workload-spec.ts';
 
 export interface AddressStoreOptions {
   readonly origin: Origin;
@@ -27,13 +26,12 @@ export class AddressStore implements ResourceSink {
   readonly typeUrl = addressType;
   readonly mesh: Mesh;
   readonly #options: AddressStoreOptions;
-  readonly #workloads = new Map<string, Workload>();
+  readonly #workloads = new Map<string, WorkloadSpec>();
   readonly #services = new Map<string, Service>();
-  readonly #workloadSpecs = new Map<string, WorkloadSpec>();
   readonly #serviceSpecs = new Map<string, ServiceSpec>();
   /** uids by service. */
   readonly #members = new Map<string, Set<string>>();
-  readonly #intern = new Interner();
+  readonly #sharing = new Sharing();
   #place: Place;
   /** The workload that told where this machine is. */
   #placedBy = '';
@@ -48,7 +46,7 @@ export class AddressStore implements ResourceSink {
   }
 
   get size(): number {
-    return this.#workloadSpecs.size + this.#serviceSpecs.size;
+    return this.#workloads.size + this.#serviceSpecs.size;
   }
 
   put(body: Uint8Array, given: string | null): Verdict {
@@ -57,9 +55,8 @@ export class AddressStore implements ResourceSink {
       const { type } = fromBinary(IstioAddressSchema, body);
       switch (type.case) {
         case 'workload': {
-          const spec = workloadSpec(type.value, this.#options.origin, this.#intern);
-          name ??= spec.workload.uid;
-          if (name !== spec.workload.uid) return refused(name, `workload.uid: it is ${spec.workload.uid}`);
+          const spec = workloadSpec(type.value, given, this.#options.origin, this.#sharing);
+          name = spec.uid;
           this.#setWorkload(name, spec);
           break;
         }
@@ -87,13 +84,7 @@ export class AddressStore implements ResourceSink {
 
   /** Computes what the changes since the last call concern. */
   update(): MeshDelta {
-    const workloads = new Set<string>();
-    for (const uid of this.#dirtyWorkloads) {
-      const spec = this.#workloadSpecs.get(uid);
-      if (spec === undefined ? !this.#workloads.delete(uid) : false) continue;
-      if (spec !== undefined) this.#workloads.set(uid, spec.workload);
-      workloads.add(uid);
-    }
+    const workloads = this.#dirtyWorkloads;
     this.#dirtyWorkloads = new Set();
     this.#locate();
     const services = new Set<string>();
@@ -122,10 +113,10 @@ export class AddressStore implements ResourceSink {
   }
 
   #setWorkload(uid: string, spec: WorkloadSpec | null): void {
-    const old = this.#workloadSpecs.get(uid);
+    const old = this.#workloads.get(uid);
     for (const { service } of old?.memberships ?? []) this.#touch(service, uid, false);
-    if (spec === null) this.#workloadSpecs.delete(uid);
-    else this.#workloadSpecs.set(uid, spec);
+    if (spec === null) this.#workloads.delete(uid);
+    else this.#workloads.set(uid, spec);
     for (const { service } of spec?.memberships ?? []) this.#touch(service, uid, true);
     if (old === undefined && spec === null) return;
     if (old === undefined || spec === null || !sameSpec(old, spec)) this.#dirtyWorkloads.add(uid);
@@ -161,9 +152,7 @@ export class AddressStore implements ResourceSink {
   }
 
   #service(spec: ServiceSpec): Service {
-    const members = [...(this.#members.get(spec.key) ?? [])]
-      .sort()
-      .flatMap((uid) => this.#workloadSpecs.get(uid) ?? []);
+    const members = [...(this.#members.get(spec.key) ?? [])].sort().flatMap((uid) => this.#workloads.get(uid) ?? []);
     const usable = (member: WorkloadSpec): boolean => this.#usable(spec, member);
     const chosen = nearest(spec.locality, this.#place, members, usable);
     const families = new Set(spec.addresses.map(addressFamily));
@@ -182,15 +171,13 @@ export class AddressStore implements ResourceSink {
           const ports = member.memberships.find(({ service }) => service === spec.key)?.ports;
           const target = ports?.get(port.port) || port.targetPort;
           if (ports === undefined || target === 0) continue;
-          const addresses = member.workload.addresses.filter(
-            (a) => families.size === 0 || families.has(addressFamily(a)),
-          );
+          const addresses = member.addresses.filter((a) => families.size === 0 || families.has(addressFamily(a)));
           if (!usable(member)) {
             unready += Math.max(1, addresses.length);
             continue;
           }
           for (const address of addresses) {
-            endpoints.push({ address, port: target, weight: member.weight, workload: member.workload.uid });
+            endpoints.push({ address, port: target, weight: member.weight, workload: member.uid });
           }
         }
         const { appProtocol } = port;
@@ -213,8 +200,8 @@ export class AddressStore implements ResourceSink {
   }
 
   #usable(spec: ServiceSpec, member: WorkloadSpec): boolean {
-    const here = (member.workload.network ?? '') === this.#options.network;
-    return here && member.weight > 0 && (member.healthy || spec.allowAll);
+    const here = (member.network ?? '') === this.#options.network;
+    return here && member.weight > 0 && (member.ready || spec.allowAll);
   }
 }
 

@@ -28,7 +28,7 @@ export function nearest(
   return members.filter((member) => rank(member) === best || !usable(member));
 }
 
-function shares(scope: Scope, place: Place, { workload }: WorkloadSpec): boolean {
+function shares(scope: Scope, place: Place, workload: WorkloadSpec): boolean {
   switch (scope) {
     case 'node':
       return workload.node === place.node;

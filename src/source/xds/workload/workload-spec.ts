@@ -1,9 +1,9 @@
 /** A Workload of Istio's workload API, checked, as the model has it. */
 import { sameStrings } from '../../../model/same.ts';
-import type { Origin, Workload } from '../../../model/types.ts';
+import type { Locality, Origin, Workload } from '../../../model/types.ts';
 import { IstioNetworkMode, IstioTunnelProtocol, type IstioWorkload, IstioWorkloadStatus } from '../gen/messages.gen.ts';
 import { refuse } from '../refusal.ts';
-import { addressOf, type Interner, portOf, waypointOf } from './fields.ts';
+import { addressOf, Interner, portOf, waypointOf } from './fields.ts';
 
 /** Its part in a service. */
 export interface Membership {
@@ -13,9 +13,8 @@ export interface Membership {
   readonly ports: ReadonlyMap<number, number>;
 }
 
-export interface WorkloadSpec {
-  readonly workload: Workload;
-  readonly healthy: boolean;
+/** The model's workload, and what only the services need: one object, for there may be a hundred thousand. */
+export interface WorkloadSpec extends Workload {
   readonly weight: number;
   readonly memberships: readonly Membership[];
   /** Its addresses have to be asked for by name. */
@@ -24,83 +23,128 @@ export interface WorkloadSpec {
 
 const tunnels = new Map<number, string>(Object.entries(IstioTunnelProtocol).map(([name, number]) => [number, name]));
 
-/** Throws FieldError. */
-export function workloadSpec(message: IstioWorkload, origin: Origin, intern: Interner): WorkloadSpec {
-  const { uid, name, namespace } = message;
-  if (uid === '') refuse('workload.uid', 'missing');
-  const text = (one: string): string => intern.of(one);
-  const network = text(message.network);
+/** Gives one and the same object for equal ones: workloads share their places, accounts and ports. */
+export class Sharing {
+  readonly text = new Interner();
+  readonly #memberships = new Map<string, readonly Membership[]>();
+  readonly #localities = new Map<string, Locality>();
+
+  memberships(key: string, make: () => readonly Membership[]): readonly Membership[] {
+    return remembered(this.#memberships, key, make);
+  }
+
+  locality(key: string, make: () => Locality): Locality {
+    return remembered(this.#localities, key, make);
+  }
+}
+
+/** What comes and goes must not stay for ever. */
+const most = 100_000;
+
+function remembered<T>(known: Map<string, T>, key: string, make: () => T): T {
+  const old = known.get(key);
+  if (old !== undefined) return old;
+  if (known.size >= most) known.clear();
+  const made = make();
+  known.set(key, made);
+  return made;
+}
+
+/** `given`: its name as the control plane put it beside. Throws FieldError. */
+export function workloadSpec(
+  message: IstioWorkload,
+  given: string | null,
+  origin: Origin,
+  sharing: Sharing,
+): WorkloadSpec {
+  const { name, locality } = message;
+  if (message.uid === '') refuse('workload.uid', 'missing');
+  if (given !== null && message.uid !== given) refuse('workload.uid', `it is ${message.uid}`);
+  if (message.status !== IstioWorkloadStatus.HEALTHY && message.status !== IstioWorkloadStatus.UNHEALTHY) {
+    refuse('workload.status', `unknown value ${message.status}`);
+  }
+  const uid = given ?? message.uid;
+  const text = (one: string): string => sharing.text.of(one);
   const waypoint = waypointOf(message.waypoint);
-  const { locality } = message;
-  const workload: Workload = {
+  const { workloadName } = message;
+  const optional: { -readonly [K in keyof Workload]?: Workload[K] } = {};
+  if (message.node !== '') optional.node = text(message.node);
+  if (message.network !== '') optional.network = text(message.network);
+  if (locality !== undefined) {
+    const { region, zone, subzone } = locality;
+    optional.locality = sharing.locality(`${region}/${zone}/${subzone}`, () => ({ region, zone, subzone }));
+  }
+  if (waypoint !== undefined) optional.waypoint = text(waypoint);
+  if (message.tunnelProtocol !== IstioTunnelProtocol.NONE) {
+    optional.tunnel = tunnels.get(message.tunnelProtocol) ?? String(message.tunnelProtocol);
+  }
+  if (message.trustDomain !== '') optional.trustDomain = text(message.trustDomain);
+  if (message.clusterId !== '') optional.clusterId = text(message.clusterId);
+  const { authorizationPolicies: policies } = message;
+  if (policies.length > 0) optional.authorizationPolicies = policies.map(text);
+  return {
     uid,
     kind: uid.includes('//Pod/') ? 'Pod' : 'WorkloadEntry',
-    namespace: text(namespace),
+    namespace: text(message.namespace),
     name,
     serviceAccount: text(message.serviceAccount === '' ? 'default' : message.serviceAccount),
     labels: noLabels,
-    owner: text(message.workloadName === '' ? name : message.workloadName),
+    owner: workloadName === '' || workloadName === name ? name : text(workloadName),
     addresses: message.addresses.map((bytes, i) => addressOf(bytes, `workload.addresses[${i}]`)),
     ready: message.status === IstioWorkloadStatus.HEALTHY,
     enrolled: false,
     hostNetwork: message.networkMode === IstioNetworkMode.HOST_NETWORK,
-    ...(message.node === '' ? {} : { node: text(message.node) }),
     origin,
-    ...(network === '' ? {} : { network }),
-    ...(locality === undefined
-      ? {}
-      : {
-          locality: { region: text(locality.region), zone: text(locality.zone), subzone: text(locality.subzone) },
-        }),
-    ...(waypoint === undefined ? {} : { waypoint: text(waypoint) }),
-    ...(message.tunnelProtocol === IstioTunnelProtocol.NONE
-      ? {}
-      : { tunnel: tunnels.get(message.tunnelProtocol) ?? String(message.tunnelProtocol) }),
-    ...(message.trustDomain === '' ? {} : { trustDomain: text(message.trustDomain) }),
-    ...(message.clusterId === '' ? {} : { clusterId: text(message.clusterId) }),
-    ...(message.authorizationPolicies.length === 0
-      ? {}
-      : { authorizationPolicies: message.authorizationPolicies.map(text) }),
-  };
-  if (message.status !== IstioWorkloadStatus.HEALTHY && message.status !== IstioWorkloadStatus.UNHEALTHY) {
-    refuse('workload.status', `unknown value ${message.status}`);
-  }
-  const memberships = Object.entries(message.services).map(([service, { ports }]): Membership => {
-    if (!service.includes('/')) refuse(`workload.services[${service}]`, 'the key is not NAMESPACE/HOSTNAME');
-    const field = `workload.services[${service}].ports`;
-    return {
-      service: text(service),
-      ports: new Map(
-        ports.map((one, i) => [
-          portOf(one.servicePort, `${field}[${i}].service_port`),
-          one.targetPort === 0 ? 0 : portOf(one.targetPort, `${field}[${i}].target_port`),
-        ]),
-      ),
-    };
-  });
-  return {
-    workload,
-    healthy: workload.ready,
     weight: message.capacity ?? 1,
-    memberships,
+    memberships: membershipsOf(message, sharing),
     hostname: message.hostname,
+    ...optional,
   };
+}
+
+function membershipsOf({ services }: IstioWorkload, sharing: Sharing): readonly Membership[] {
+  const entries = Object.entries(services);
+  const key = entries
+    .map(([service, { ports }]) => `${service} ${ports.map((one) => `${one.servicePort}:${one.targetPort}`).join()}`)
+    .join(' ');
+  return sharing.memberships(key, () =>
+    entries.map(([service, { ports }]): Membership => {
+      if (!service.includes('/')) refuse(`workload.services[${service}]`, 'the key is not NAMESPACE/HOSTNAME');
+      const field = `workload.services[${service}].ports`;
+      return {
+        service,
+        ports: new Map(
+          ports.map((one, i) => [
+            portOf(one.servicePort, `${field}[${i}].service_port`),
+            one.targetPort === 0 ? 0 : portOf(one.targetPort, `${field}[${i}].target_port`),
+          ]),
+        ),
+      };
+    }),
+  );
 }
 
 const noLabels = Object.freeze({});
 
 /** Whether a workload looks the same to whoever reads the mesh. */
 export function sameSpec(a: WorkloadSpec, b: WorkloadSpec): boolean {
-  const { addresses: left, labels: _, locality: la, authorizationPolicies: pa, ...restA } = a.workload;
-  const { addresses: right, labels: __, locality: lb, authorizationPolicies: pb, ...restB } = b.workload;
-  const keys = Object.keys(restA) as (keyof typeof restA)[];
   return (
-    sameStrings(left, right) &&
-    sameStrings(pa ?? [], pb ?? []) &&
-    la?.region === lb?.region &&
-    la?.zone === lb?.zone &&
-    la?.subzone === lb?.subzone &&
-    keys.length === Object.keys(restB).length &&
-    keys.every((key) => restA[key] === restB[key])
+    a.serviceAccount === b.serviceAccount &&
+    a.namespace === b.namespace &&
+    a.name === b.name &&
+    a.owner === b.owner &&
+    a.ready === b.ready &&
+    a.hostNetwork === b.hostNetwork &&
+    a.node === b.node &&
+    a.network === b.network &&
+    a.waypoint === b.waypoint &&
+    a.tunnel === b.tunnel &&
+    a.trustDomain === b.trustDomain &&
+    a.clusterId === b.clusterId &&
+    a.locality?.region === b.locality?.region &&
+    a.locality?.zone === b.locality?.zone &&
+    a.locality?.subzone === b.locality?.subzone &&
+    sameStrings(a.addresses, b.addresses) &&
+    sameStrings(a.authorizationPolicies ?? [], b.authorizationPolicies ?? [])
   );
 }
