@@ -12,6 +12,7 @@ import { MeshBuilder } from '../model/mesh.ts';
 import type { Problem } from '../model/types.ts';
 import { Metrics } from '../probe/metrics.ts';
 import { Names } from '../probe/names.ts';
+import { xdsMetrics } from '../probe/xds-metrics.ts';
 import { Publisher } from '../publish/publisher.ts';
 import { tableOf } from '../publish/tables.ts';
 import { FilesSource } from '../source/files.ts';
@@ -139,6 +140,7 @@ async function run(
     objects: () => Object.fromEntries(sources().map(({ name, objects }) => [name, objects])),
     problems: () => countProblems(problems()),
   });
+  xdsMetrics(metrics.registry, () => more.map((one) => one.status()));
   const memory = new MemoryTrim();
   let unreadable = false;
   const controller = new Controller({

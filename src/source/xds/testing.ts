@@ -122,7 +122,11 @@ export class FakeControlPlane {
   }
 
   /** Port 0: a free one. */
-  static async start(host = '127.0.0.1', port = 0): Promise<FakeControlPlane> {
+  static async start(
+    host = '127.0.0.1',
+    port = 0,
+    credentials = ServerCredentials.createInsecure(),
+  ): Promise<FakeControlPlane> {
     const server = new Server({ 'grpc.max_receive_message_length': -1, 'grpc.max_send_message_length': -1 });
     let plane: FakeControlPlane | null = null;
     server.addService(service, {
@@ -130,7 +134,7 @@ export class FakeControlPlane {
       deltaAggregatedResources: (call: Call) => plane?.opened(new FakeStream('delta', call)),
     });
     const bound = await new Promise<number>((resolve, reject) => {
-      server.bindAsync(`${host}:${port}`, ServerCredentials.createInsecure(), (error, number) =>
+      server.bindAsync(`${host}:${port}`, credentials, (error, number) =>
         error === null ? resolve(number) : reject(error),
       );
     });
@@ -189,6 +193,8 @@ export class HoldingControlPlane {
   onAnswer: (() => void) | null = null;
   readonly #held = new Map<string, Map<string, Held>>();
   readonly #clients = new Set<Client>();
+  /** Names that changed since the last push, by type. */
+  readonly #changed = new Map<string, Set<string>>();
   #version = 0;
 
   private constructor(plane: FakeControlPlane) {
@@ -222,19 +228,30 @@ export class HoldingControlPlane {
   put(name: string, resource: Any): void {
     this.#version += 1;
     this.#of(resource.typeUrl).set(name, { version: String(this.#version), resource });
+    this.#touch(resource.typeUrl, name);
   }
 
   remove(typeUrl: string, name: string): void {
     this.#of(typeUrl).delete(name);
+    this.#touch(typeUrl, name);
   }
 
   /** Sends what changed, type by type in this order. */
   push(...typeUrls: readonly string[]): void {
-    for (const client of this.#clients) for (const typeUrl of typeUrls) client.push(typeUrl, String(this.#version));
+    for (const typeUrl of typeUrls) {
+      const names = this.#changed.get(typeUrl) ?? new Set<string>();
+      this.#changed.delete(typeUrl);
+      if (names.size === 0) continue;
+      for (const client of this.#clients) client.push(typeUrl, names, String(this.#version));
+    }
   }
 
   close(): void {
     this.plane.close();
+  }
+
+  #touch(typeUrl: string, name: string): void {
+    this.#changed.set(typeUrl, (this.#changed.get(typeUrl) ?? new Set()).add(name));
   }
 
   #of(typeUrl: string): Map<string, Held> {
@@ -267,18 +284,25 @@ class Client {
     stream.onRequest = (bytes) => (stream.kind === 'delta' ? this.#delta(bytes) : this.#sotw(bytes));
   }
 
-  push(typeUrl: string, version: string): void {
+  push(typeUrl: string, touched: ReadonlySet<string>, version: string): void {
     const has = this.#has.get(typeUrl);
     if (has === undefined || this.#stream.closed) return;
     const all = this.#of(typeUrl);
     const names = this.#names.get(typeUrl);
-    const wanted = [...all].filter(([name]) => names === undefined || names.has(name));
-    const changed = wanted.filter(([name, held]) => has.get(name) !== held.version);
-    const gone = [...has.keys()].filter((name) => !all.has(name));
+    const changed: [string, Held][] = [];
+    const gone: string[] = [];
+    for (const name of touched) {
+      const held = all.get(name);
+      if (held === undefined) {
+        if (has.delete(name)) gone.push(name);
+      } else if ((names === undefined || names.has(name)) && has.get(name) !== held.version) {
+        has.set(name, held.version);
+        changed.push([name, held]);
+      }
+    }
     if (changed.length === 0 && gone.length === 0) return;
-    for (const name of gone) has.delete(name);
-    for (const [name, held] of changed) has.set(name, held.version);
-    this.#send(typeUrl, version, wholes.includes(typeUrl) && this.#stream.kind === 'sotw' ? wanted : changed, gone);
+    const whole = wholes.includes(typeUrl) && this.#stream.kind === 'sotw';
+    this.#send(typeUrl, version, whole ? [...all] : changed, gone);
   }
 
   #send(typeUrl: string, version: string, resources: readonly (readonly [string, Held])[], gone: readonly string[]) {
