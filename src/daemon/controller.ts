@@ -16,7 +16,7 @@ import type { Enroller } from '../enrol/enroller.ts';
 import type { Layers } from '../model/layers.ts';
 import type { MeshBuilder } from '../model/mesh.ts';
 import type { ObjectChanges } from '../model/objects.ts';
-import type { MeshDelta, Problem } from '../model/types.ts';
+import type { MeshDelta, Problem, Workload } from '../model/types.ts';
 import type { Names } from '../probe/names.ts';
 import type { Publisher } from '../publish/publisher.ts';
 
@@ -57,6 +57,8 @@ export class Controller {
   readonly #refusals = new Map<string, readonly Refusal[]>();
   /** The last whole publish left records alone that it did not know. */
   #keptOthers = false;
+  /** Workloads that are to be under the mesh, by uid. */
+  readonly #enrolled = new Map<string, Workload>();
 
   constructor(parts: ControllerParts) {
     this.#parts = parts;
@@ -145,12 +147,16 @@ export class Controller {
 
   #take(delta: MeshDelta): void {
     const { layers, names } = this.#parts;
-    names.update(layers.mesh, delta);
+    const addresses = names.update(layers.mesh, delta);
+    this.#noteEnrolled(delta);
     try {
       // Ahead of the tables that ask for them.
       if (delta.workloads.size > 0 || this.#stale) this.#publisher.publishSources(this.#sources());
       this.#publish(delta);
-      if (delta.workloads.size > 0 || this.#stale) this.#publishAddresses();
+      if (this.#stale) this.#publishAddresses();
+      else if (addresses.size > 0) {
+        this.#publisher.updateAddresses(new Map([...addresses].map((address) => [address, names.ownerOf(address)])));
+      }
       this.#enrol();
       this.#stale = false;
       this.#failure = null;
@@ -205,8 +211,7 @@ export class Controller {
 
   /** Workloads that may send requests, by id. */
   #sources(): ReadonlyMap<bigint, Source> {
-    const enrolled = [...this.#parts.layers.mesh.workloads.values()].filter((w) => w.enrolled);
-    return new Map(enrolled.map((w) => [workloadId(w.uid), w]));
+    return new Map([...this.#enrolled.values()].map((w) => [workloadId(w.uid), w]));
   }
 
   #publishAddresses(): void {
@@ -219,7 +224,16 @@ export class Controller {
   }
 
   #enrol(): void {
-    this.#parts.enroller.sync(this.#parts.layers.mesh.workloads.values());
+    this.#parts.enroller.sync(this.#enrolled.values());
+  }
+
+  /** A control plane may know a hundred thousand workloads, of which few are here. */
+  #noteEnrolled({ workloads }: MeshDelta): void {
+    for (const uid of workloads) {
+      const workload = this.#parts.layers.mesh.workloads.get(uid);
+      if (workload?.enrolled === true) this.#enrolled.set(uid, workload);
+      else this.#enrolled.delete(uid);
+    }
   }
 
   #reapLater(): void {
