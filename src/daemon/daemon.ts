@@ -158,6 +158,7 @@ async function run(
         .filter(({ synced }) => !synced)
         .map((one) => `the control plane ${one.status().location} has not said all yet`),
     onPublished: (seconds) => {
+      memory.setLoading(more.some(({ synced }) => !synced));
       metrics.publishSeconds.observe(seconds);
       memory.changed();
     },
