@@ -84,6 +84,9 @@ export class Connection {
           const failure = this.#receive(bytes);
           if (failure !== null) end(failure, false);
         },
+        drained: () => {
+          if (!over) dialect.drained();
+        },
         end,
       });
     } catch (error) {
@@ -92,7 +95,7 @@ export class Connection {
       return;
     }
     this.#stream = stream;
-    dialect.open((message) => stream.send(message));
+    dialect.open(stream);
   }
 
   #receive(bytes: Uint8Array): string | null {

@@ -3,7 +3,7 @@
  * names the others. After a reconnect the server is told what is held, with versions, and sends the difference.
  */
 import { create, fromBinary, type MessageInitShape, toBinary } from '@bufbuild/protobuf';
-import type { Dialect, DialectContext } from './dialect.ts';
+import type { Dialect, DialectContext, RequestStream } from './dialect.ts';
 import {
   DeltaDiscoveryRequestSchema,
   type DeltaDiscoveryResponse,
@@ -32,7 +32,7 @@ export class DeltaDialect implements Dialect {
   readonly #sinks: ReadonlyMap<string, { readonly sink: ResourceSink; readonly state: TypeState }>;
   /** Names that are subscribed to on demand, by type. */
   readonly #names = new Map<string, Set<string>>();
-  #send: ((message: Uint8Array) => void) | null = null;
+  #stream: RequestStream | null = null;
   #nodeSent = false;
 
   constructor(options: DeltaOptions) {
@@ -43,8 +43,8 @@ export class DeltaDialect implements Dialect {
     );
   }
 
-  open(send: (message: Uint8Array) => void): void {
-    this.#send = send;
+  open(stream: RequestStream): void {
+    this.#stream = stream;
     this.#nodeSent = false;
     for (const { state } of this.#sinks.values()) {
       state.reopen();
@@ -60,7 +60,7 @@ export class DeltaDialect implements Dialect {
   }
 
   closed(): void {
-    this.#send = null;
+    this.#stream = null;
   }
 
   /** Asks for single resources; only with `onDemand`. */
@@ -75,6 +75,9 @@ export class DeltaDialect implements Dialect {
   }
 
   resubscribe(): void {}
+
+  /** Each answer goes out at once: they are small, and each is to a nonce of its own. */
+  drained(): void {}
 
   receive(message: Uint8Array): string | null {
     let response: DeltaDiscoveryResponse;
@@ -123,7 +126,7 @@ export class DeltaDialect implements Dialect {
       typeUrl,
       ...(first ? { node: this.#options.node } : {}),
     });
-    this.#send?.(toBinary(DeltaDiscoveryRequestSchema, request));
+    this.#stream?.send(toBinary(DeltaDiscoveryRequestSchema, request));
   }
 }
 

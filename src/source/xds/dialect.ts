@@ -7,14 +7,22 @@ export interface Dialect {
   /** Full gRPC method name. */
   readonly method: string;
   readonly types: readonly TypeState[];
-  /** A new stream is there; `send` writes a message to it. */
-  open(send: (message: Uint8Array) => void): void;
+  /** A new stream is there. */
+  open(stream: RequestStream): void;
+  /** All that was sent is on the wire. */
+  drained(): void;
   /** The stream ended. */
   closed(): void;
   /** One response; a text says why the stream cannot go on. */
   receive(message: Uint8Array): string | null;
   /** Asks for what is wanted now, if that changed. */
   resubscribe(): void;
+}
+
+export interface RequestStream {
+  send(message: Uint8Array): void;
+  /** Nothing that was sent waits for the control plane to read. */
+  readonly idle: boolean;
 }
 
 export interface DialectContext {

@@ -1,10 +1,18 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
-import { create } from '@bufbuild/protobuf';
-import { AnySchema } from '@bufbuild/protobuf/wkt';
+import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
+import { type Any, AnySchema } from '@bufbuild/protobuf/wkt';
 import { EnvoyWorld } from './envoy/world.ts';
-import { ClusterLoadAssignmentSchema, ClusterSchema } from './gen/messages.gen.ts';
-import { ManualClock, origin, type Started, startSource } from './source-testing.ts';
+import {
+  ClusterLoadAssignmentSchema,
+  ClusterSchema,
+  type DiscoveryRequest,
+  DiscoveryRequestSchema,
+  DiscoveryResponseSchema,
+} from './gen/messages.gen.ts';
+import { nodeOf } from './node.ts';
+import { SotwDialect } from './sotw.ts';
+import { identity, Lines, ManualClock, origin, type Started, startSource } from './source-testing.ts';
 import { recorded } from './testdata.ts';
 import { anyOf, FakeControlPlane, type FakeStream } from './testing.ts';
 import { clusterType, endpointType, listenerType, routeType } from './type-urls.ts';
@@ -195,3 +203,48 @@ for (const [what, act, expected] of hostile) {
     assert.equal(session.it.source.mesh.services.get(reviews)?.ports[0]?.endpoints.length, 2);
   });
 }
+
+test('a control plane that does not read gets one answer for all that waited', () => {
+  const sent: DiscoveryRequest[] = [];
+  const world = new EnvoyWorld({
+    origin,
+    clock: new ManualClock(),
+    resolve: () => Promise.reject(new Error('no DNS here')),
+    changed: () => undefined,
+  });
+  const node = nodeOf('sidecar', identity);
+  const context = { clock: new ManualClock(), log: new Lines(), onResponse: () => undefined };
+  const dialect = new SotwDialect({ ...context, node, sinks: world.sinks });
+  let idle = true;
+  dialect.open({
+    send: (bytes) => {
+      sent.push(fromBinary(DiscoveryRequestSchema, bytes));
+      idle = false;
+    },
+    get idle() {
+      return idle;
+    },
+  });
+  assert.equal(sent.length, 1);
+  const push = (versionInfo: string, resources: Any[]): void => {
+    const response = create(DiscoveryResponseSchema, {
+      typeUrl: clusterType,
+      versionInfo,
+      nonce: versionInfo,
+      resources,
+    });
+    assert.equal(dialect.receive(toBinary(DiscoveryResponseSchema, response)), null);
+  };
+  push('1', all('clusters'));
+  push('2', [...all('clusters'), anyOf(ClusterSchema, { name: 'bad', lbPolicy: 77 } as never)]);
+  push('3', all('clusters'));
+  assert.equal(sent.length, 1, 'nothing is sent while the first request is not on the wire');
+  idle = true;
+  dialect.drained();
+  assert.deepEqual([sent[1]?.typeUrl, sent[1]?.versionInfo, sent[1]?.responseNonce], [clusterType, '3', '3']);
+  assert.match(sent[1]?.errorDetail?.message ?? '', /^bad: lb_policy: unknown value 77$/);
+  assert.equal(sent.length, 2);
+  idle = true;
+  dialect.drained();
+  assert.equal(sent[2]?.typeUrl, endpointType, 'what else was to be asked for comes then');
+});

@@ -4,7 +4,7 @@
  * stands for itself, and a bad one keeps its last good version.
  */
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
-import type { Dialect, DialectContext } from './dialect.ts';
+import type { Dialect, DialectContext, RequestStream } from './dialect.ts';
 import {
   DiscoveryRequestSchema,
   type DiscoveryResponse,
@@ -19,6 +19,9 @@ import { shortType } from './type-urls.ts';
 /** google.rpc.Code.INVALID_ARGUMENT */
 const invalidArgument = 3;
 
+/** So many refusals are kept for an answer that waits. */
+const mostRefused = 100;
+
 export interface SotwOptions extends DialectContext {
   readonly node: Node;
   /** In the order in which they are asked for: each after the one before has been answered, or wants nothing. */
@@ -30,6 +33,8 @@ interface Subscription {
   readonly state: TypeState;
   /** Names last asked for; null: not asked yet. */
   asked: Names | null;
+  /** An answer or a request that waits until the stream is idle: what it refuses; null: none waits. */
+  waiting: readonly Refused[] | null;
 }
 
 export class SotwDialect implements Dialect {
@@ -37,31 +42,47 @@ export class SotwDialect implements Dialect {
   readonly types: readonly TypeState[];
   readonly #options: SotwOptions;
   readonly #subscriptions: readonly Subscription[];
-  #send: ((message: Uint8Array) => void) | null = null;
+  #stream: RequestStream | null = null;
   #nodeSent = false;
 
   constructor(options: SotwOptions) {
     this.#options = options;
-    this.#subscriptions = options.sinks.map((sink) => ({ sink, state: new TypeState(sink.typeUrl), asked: null }));
+    this.#subscriptions = options.sinks.map((sink) => ({
+      sink,
+      state: new TypeState(sink.typeUrl),
+      asked: null,
+      waiting: null,
+    }));
     this.types = this.#subscriptions.map(({ state }) => state);
   }
 
-  open(send: (message: Uint8Array) => void): void {
-    this.#send = send;
+  open(stream: RequestStream): void {
+    this.#stream = stream;
     this.#nodeSent = false;
     for (const one of this.#subscriptions) {
       one.state.reopen();
       one.asked = null;
+      one.waiting = null;
     }
     this.resubscribe();
   }
 
   closed(): void {
-    this.#send = null;
+    this.#stream = null;
+  }
+
+  /** An answer to a response is one to all before it, so those that could not go out yet are one. */
+  drained(): void {
+    for (const one of this.#subscriptions) {
+      if (one.waiting === null || this.#stream?.idle !== true) continue;
+      const refused = one.waiting;
+      one.waiting = null;
+      this.#send(one, refused);
+    }
   }
 
   resubscribe(): void {
-    if (this.#send === null) return;
+    if (this.#stream === null) return;
     for (const one of this.#subscriptions) {
       const names = namesOf(one);
       const nothing = names.list.length === 0 && !names.all;
@@ -108,19 +129,28 @@ export class SotwDialect implements Dialect {
 
   #request(one: Subscription, names: Names, refused: readonly Refused[] = []): void {
     one.asked = names;
+    if (this.#stream?.idle !== false) {
+      this.#send(one, refused);
+      return;
+    }
+    // Ten thousand names go with each answer: a control plane that reads slowly must not fill the memory with them.
+    one.waiting = [...(one.waiting ?? []), ...refused].slice(-mostRefused);
+  }
+
+  #send(one: Subscription, refused: readonly Refused[]): void {
     const first = !this.#nodeSent;
     this.#nodeSent = true;
     const request = create(DiscoveryRequestSchema, {
       typeUrl: one.sink.typeUrl,
       versionInfo: one.state.version,
       responseNonce: one.state.nonce,
-      resourceNames: names.list,
+      resourceNames: one.asked?.list ?? [],
       ...(first ? { node: this.#options.node } : {}),
       ...(refused.length === 0
         ? {}
         : { errorDetail: create(StatusSchema, { code: invalidArgument, message: nackText(refused) }) }),
     });
-    this.#send?.(toBinary(DiscoveryRequestSchema, request));
+    this.#stream?.send(toBinary(DiscoveryRequestSchema, request));
   }
 }
 

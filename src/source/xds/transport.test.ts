@@ -83,7 +83,7 @@ describe('TLS and tokens', () => {
         ...{ address: plane.address, rootCa, serverName, tokenFile: path('token'), clusterId: 'c1' },
         headers: [['x-more', 'yes']],
       });
-      stream = transport.open(method, { message: () => undefined, end: resolve });
+      stream = transport.open(method, { message: () => undefined, drained: () => undefined, end: resolve });
     });
     return { ended, close: () => stream?.close() };
   };

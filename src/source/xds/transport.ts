@@ -5,12 +5,15 @@ import { Client, type ClientDuplexStream, credentials, Metadata, type ServiceErr
 export interface StreamEvents {
   /** One message. */
   message(bytes: Uint8Array): void;
+  /** All that was sent is on the wire. */
+  drained(): void;
   /** The stream is over. `graceful`: the server ended it without an error, or went away as announced. */
   end(reason: string, graceful: boolean): void;
 }
 
 export interface OpenStream {
   send(message: Uint8Array): void;
+  readonly idle: boolean;
   close(): void;
 }
 
@@ -74,9 +77,19 @@ export class GrpcTransport implements Transport {
     });
     call.on('error', (error: ServiceError) => end(errorText(error), isGraceful(error)));
     call.on('end', () => end('the control plane ended the stream', true));
+    let writing = 0;
+    const written = (): void => {
+      writing -= 1;
+      if (writing === 0 && !ended) events.drained();
+    };
     return {
       send: (message) => {
-        if (!ended) call.write(Buffer.from(message.buffer, message.byteOffset, message.byteLength));
+        if (ended) return;
+        writing += 1;
+        call.write(Buffer.from(message.buffer, message.byteOffset, message.byteLength), written);
+      },
+      get idle() {
+        return writing === 0;
       },
       close: () => {
         ended = true;

@@ -89,6 +89,16 @@ test('the answers of a real istiod become services with their endpoints', () => 
     warnings.some((line) => /^Authorization shop\/deny-ip-front xds:\/\/test: .*DENY.* is not enforced/.test(line)),
   );
   assert.equal(warnings.filter((line) => line.startsWith('Authorization ')).length, 3);
+  const [first, second, third] = world.dump().policies;
+  assert.deepEqual(first, {
+    ...{ name: 'allow-front', namespace: 'shop', scope: 'Namespace', action: 'Allow' },
+    rules: [[[{ destinationPorts: [9080] }], [{ principals: [{ Exact: 'cluster.local/ns/shop/sa/front' }] }]]],
+  });
+  assert.deepEqual(second, {
+    ...{ name: 'deny-ip-front', namespace: 'shop', scope: 'WorkloadSelector', action: 'Deny' },
+    rules: [[[{ sourceIps: ['10.9.0.0/16'] }]]],
+  });
+  assert.deepEqual(third && 'rules' in third ? third.rules : null, [[[{ notPrincipals: [{ Presence: {} }] }]]]);
 });
 
 test('an unhealthy workload gets nothing and is counted, unless the service allows all', () => {

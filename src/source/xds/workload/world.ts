@@ -1,11 +1,11 @@
 /** The world of the workload API: dual-engine mode. */
-import { toJson } from '@bufbuild/protobuf';
 import type { Mesh, MeshDelta, Origin, Problem } from '../../../model/types.ts';
-import { AuthorizationSchema, AuthzAction, AuthzScope } from '../gen/messages.gen.ts';
+import { AuthzAction } from '../gen/messages.gen.ts';
 import type { ResourceSink } from '../sink.ts';
 import type { World } from '../world.ts';
 import { AddressStore, type AddressStoreOptions } from './address-store.ts';
 import { AuthorizationStore } from './authorization-store.ts';
+import { policyDump } from './policy-dump.ts';
 
 const nameOf = (table: Readonly<Record<string, number>>, value: number): string =>
   Object.entries(table).find(([, number]) => number === value)?.[0] ?? String(value);
@@ -46,12 +46,6 @@ export class WorkloadWorld implements World {
   }
 
   dump(): { readonly policies: readonly object[] } {
-    return {
-      policies: [...this.#authorization.policies.values()].map((policy) => ({
-        ...(toJson(AuthorizationSchema, policy) as object),
-        scope: nameOf(AuthzScope, policy.scope),
-        action: nameOf(AuthzAction, policy.action),
-      })),
-    };
+    return { policies: [...this.#authorization.policies.values()].map(policyDump) };
   }
 }
