@@ -121,10 +121,13 @@ async function run(
     resolveNetns: (path) => namespaces.resolve(path),
     locate: (origin, path) => source?.locate(origin, path) ?? origin.line,
   });
-  const more = meshSources(settings, log, (delta) => {
-    guarded('taking over a change of the control plane', () => controller.applyLayer(delta))();
-    problemLog.reportLater(problems);
-    if (!attached() && running) guarded('attaching', activate)();
+  const more = meshSources(settings, log, {
+    onChange: (delta) => {
+      guarded('taking over a change of the control plane', () => controller.applyLayer(delta))();
+      problemLog.reportLater(problems);
+      if (!attached() && running) guarded('attaching', activate)();
+    },
+    onApplied: (seconds) => applied.observe(seconds),
   });
   const layers = new Layers([builder.mesh, ...more.map(({ mesh }) => mesh)]);
   let starting: readonly string[] = ['the kernel programs are not attached yet'];
@@ -140,7 +143,7 @@ async function run(
     objects: () => Object.fromEntries(sources().map(({ name, objects }) => [name, objects])),
     problems: () => countProblems(problems()),
   });
-  xdsMetrics(metrics.registry, () => more.map((one) => one.status()));
+  const applied = xdsMetrics(metrics.registry, () => more.map((one) => one.status()));
   const memory = new MemoryTrim();
   let unreadable = false;
   const controller = new Controller({

@@ -25,28 +25,29 @@ export interface MeshSource {
   dump(): object | null;
 }
 
+export interface Told {
+  readonly onChange: (delta: MeshDelta) => void;
+  /** Seconds from a control plane's response until the kernel held it. */
+  readonly onApplied: (seconds: number) => void;
+}
+
 /** In the order of precedence, behind objects. */
-export function meshSources(settings: Settings, log: Log, onChange: (delta: MeshDelta) => void): MeshSource[] {
+export function meshSources(settings: Settings, log: Log, told: Told): MeshSource[] {
   if (settings.xds === null) return [];
-  return [...localSources(settings.xds, onChange), ...controlPlanes(settings, settings.xds, log, onChange)];
+  return [...localSources(settings.xds, told.onChange), ...controlPlanes(settings, settings.xds, log, told)];
 }
 
 function localSources(xds: XdsSettings, onChange: (delta: MeshDelta) => void): MeshSource[] {
   return xds.local === null ? [] : [new LocalXdsSource({ from: xds.local, ...placeOf(xds), onChange })];
 }
 
-function controlPlanes(
-  settings: Settings,
-  xds: XdsSettings,
-  log: Log,
-  onChange: (delta: MeshDelta) => void,
-): MeshSource[] {
+function controlPlanes(settings: Settings, xds: XdsSettings, log: Log, told: Told): MeshSource[] {
   const { server, identity, onDemand } = xds;
   if (server === null) return [];
   const origin: Origin = { source: 'xds', file: `xds://${server.address}`, line: 0 };
   const transport = new GrpcTransport({ ...server, clusterId: identity.clusterId });
   const logger = log.logger('xds');
-  const common = { transport, origin, onDemand, clock: systemClock, random: Math.random, log: logger, onChange };
+  const common = { transport, origin, onDemand, clock: systemClock, random: Math.random, log: logger, ...told };
   if (settings.mode === 'dual-engine') {
     const world = new WorkloadWorld({ origin, ...placeOf(xds) });
     return [new XdsSource({ ...common, world, dialect: 'delta', node: nodeOf('ztunnel', identity) })];

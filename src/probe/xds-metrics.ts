@@ -1,8 +1,9 @@
 /** Metrics of control planes, read from the sources' status at the scrape. */
-import { Counter, Gauge, type Registry } from 'prom-client';
+import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 import type { SourceStatus } from '../api/types.ts';
 
-export function xdsMetrics(registry: Registry, sources: () => readonly SourceStatus[]): void {
+/** The histogram takes the seconds from a response until the kernel held it. */
+export function xdsMetrics(registry: Registry, sources: () => readonly SourceStatus[]): Histogram {
   const registers = [registry];
   const planes = () => sources().flatMap(({ location, xds }) => (xds === undefined ? [] : [{ location, xds }]));
   new Gauge({
@@ -44,5 +45,11 @@ export function xdsMetrics(registry: Registry, sources: () => readonly SourceSta
         }
       }
     },
+  });
+  return new Histogram({
+    name: 'kmesh_xds_apply_duration_seconds',
+    help: 'Time from the first response of a change until the kernel holds it.',
+    buckets: [0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
+    registers,
   });
 }

@@ -28,6 +28,8 @@ export interface XdsSourceOptions {
   readonly random: () => number;
   readonly log: Logger;
   readonly onChange: (delta: MeshDelta) => void;
+  /** Told after each change: seconds from the first response of it until it was taken over. */
+  readonly onApplied?: (seconds: number) => void;
 }
 
 /** Changes are taken over this long after the last one at the earliest, so that a flood of pushes is a few runs. */
@@ -43,12 +45,13 @@ export class XdsSource {
   #synced = false;
   #lastChange: string | null = null;
   #startedMs = 0;
+  #pendingSinceMs: number | null = null;
 
   constructor(options: XdsSourceOptions) {
     this.#options = options;
     const { world, clock, log, node } = options;
     this.mesh = world.mesh;
-    const context = { clock, log, node, sinks: world.sinks, onResponse: () => this.#flushLater() };
+    const context = { clock, log, node, sinks: world.sinks, onResponse: () => this.#responded() };
     this.#dialect =
       options.dialect === 'sotw'
         ? new SotwDialect(context)
@@ -144,6 +147,11 @@ export class XdsSource {
     };
   }
 
+  #responded(): void {
+    this.#pendingSinceMs ??= this.#options.clock.now();
+    this.#flushLater();
+  }
+
   #flushLater(): void {
     if (this.#cancelFlush !== null) return;
     if (!this.#synced && !this.#complete()) return;
@@ -167,6 +175,10 @@ export class XdsSource {
     this.#lastFlushMs = this.#options.clock.now();
     this.#lastChange = new Date().toISOString();
     this.#options.onChange(delta);
+    if (this.#pendingSinceMs !== null) {
+      this.#options.onApplied?.((this.#options.clock.now() - this.#pendingSinceMs) / 1000);
+    }
+    this.#pendingSinceMs = null;
     if (first) {
       const resources = this.#dialect.types.reduce((sum, { versions }) => sum + versions.size, 0);
       const seconds = (this.#options.clock.now() - this.#startedMs) / 1000;
