@@ -16,7 +16,7 @@ NODE_PATH_   = PATH="$(dir $(NODE)):$$PATH"
 STAMP       := build/.setup
 FUZZ_TESTS  := $(addprefix src/kernel/,$(addsuffix .test.ts,route-engine http-head http-response edit))
 
-.PHONY: help setup build gen gen-check lint format test test-unit test-scenarios test-lab fuzz test-kernels bench demo demo-down clean
+.PHONY: help setup build gen gen-xds gen-check lint format test test-unit test-scenarios test-lab fuzz test-kernels bench demo demo-down clean
 
 help: ## list the verbs
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +43,9 @@ bin/%: tools/launcher.sh Makefile
 gen: build ## write src/kernel/gen/layout.gen.ts from the objects' BTF, and docs/errors.md
 	$(Q)$(NODE) tools/gen-layout.ts
 	$(Q)$(NODE) tools/gen-errors.ts
+
+gen-xds: setup ## write src/source/xds/gen from Envoy's and Istio's protos; needs Debian's protobuf-compiler, asks npm
+	$(Q)$(NODE) tools/gen-xds.ts
 
 gen-check: build ## fail when generated files differ from what the sources give
 	$(Q)$(NODE) tools/gen-layout.ts --check
@@ -71,9 +74,11 @@ test-unit: build ## tests beside the code (some need root)
 test-scenarios: build ## namespaces, real clients, real daemon (root)
 	$(Q)$(NODE) tools/run-tests.ts scenarios
 
-test-lab: build ## the scenarios of a Kubernetes API server on a real one, which it builds first (some 15 minutes, once)
+test-lab: build ## scenarios on a real Kubernetes API server and a real istiod, built first: some 30 minutes, once (root)
 	$(Q)test/lab/kubernetes/build.sh
+	$(Q)test/lab/istiod/build.sh
 	$(Q)$(NODE) --test test/scenarios/kubernetes.test.ts
+	$(Q)$(NODE) tools/run-tests.ts control-planes
 
 fuzz: build ## kernel programs beside their references on random input; FUZZ=1000000 cases each, SEED=1 (root)
 	$(Q)KMESH_FUZZ=$(or $(FUZZ),1000000) KMESH_FUZZ_SEED=$(or $(SEED),1) $(NODE) --test --test-concurrency=1 $(FUZZ_TESTS)

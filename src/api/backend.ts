@@ -54,6 +54,8 @@ export interface AdminBackend {
   observe(follow: boolean, gone: AbortSignal): AsyncIterable<ObserveLine>;
   /** The model. */
   configDump(): Promise<unknown>;
+  /** The model as ztunnel shows its own. */
+  ztunnelDump(): Promise<unknown>;
   /** The kernel's tables, read now. */
   kernelDump(): Promise<unknown>;
   loggers(): Promise<readonly LoggerItem[]>;

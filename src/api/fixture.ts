@@ -393,6 +393,7 @@ export function fixtureBackend(): FixtureBackend {
     connections: read(() => state.connections),
     maps: read(() => state.maps),
     configDump: read(() => state.configDump),
+    ztunnelDump: read(() => state.configDump),
     kernelDump: read(() => state.kernelDump),
     loggers: read(() => state.loggers),
     setLogger: async (name, level) => {

@@ -49,6 +49,7 @@ export function adminRoutes(backend: AdminBackend): ReadonlyMap<string, Route> {
     ['/clusters', list(() => backend.clusters())],
     ['/connections', list(() => backend.connections())],
     ['/maps', list(() => backend.maps())],
+    ['/config_dump', { GET: async () => ({ status: 200, json: await backend.ztunnelDump() }) }],
   ]);
   for (const mode of modes) {
     const dump = (read: () => Promise<unknown>): Route => ({

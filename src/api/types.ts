@@ -24,6 +24,8 @@ export interface SourceStatus {
   readonly error: string | null;
   /** What it subscribes to, where it does so one by one; absent: it does not. */
   readonly resources?: readonly SourceResource[];
+  /** Of a control plane that is spoken to by xDS. */
+  readonly xds?: XdsStatus;
 }
 
 /** One subscription of a source: a kind of object, or a type of resource. */
@@ -38,6 +40,33 @@ export interface SourceResource {
   /** RFC 3339 time of the last thing heard, also when it changed nothing. */
   readonly lastHeard: string | null;
   readonly error: string | null;
+}
+
+export interface XdsStatus {
+  /** The control plane has answered on the stream that is open now. */
+  readonly connected: boolean;
+  /** Streams opened since the start. */
+  readonly streams: number;
+  readonly types: readonly XdsTypeStatus[];
+}
+
+/** One subscription. */
+export interface XdsTypeStatus {
+  /** `CDS`, `EDS`, `LDS`, `RDS`, `WDS`, `WADS`. */
+  readonly type: string;
+  readonly typeUrl: string;
+  /** Answered on the stream that is open now. */
+  readonly answered: boolean;
+  readonly resources: number;
+  /** Resources whose last version was refused. */
+  readonly refused: number;
+  readonly version: string;
+  readonly nonce: string;
+  readonly acks: number;
+  readonly nacks: number;
+  /** RFC 3339 time of the last response. */
+  readonly lastPush: string | null;
+  readonly lastNack: string | null;
 }
 
 export interface WorkloadItem {
@@ -358,6 +387,7 @@ export interface LoggerItem {
  * | GET /debug/ready | 200 `ready`, or 503 `not ready, pending: ...` |
  * | GET /debug/config_dump/{kernel-native,dual-engine} | the model; the mode that is not running: 400 |
  * | GET /debug/config_dump/bpf/{kernel-native,dual-engine} | the kernel's tables; likewise |
+ * | GET /config_dump | the model in the shape of ztunnel's, for `istioctl ztunnel-config -f` |
  * | GET /debug/loggers[?name=N], POST {"name","level"} | ItemList<LoggerItem>; 200 |
  * | POST /accesslog?enable=true\|false[&format=text\|json] | toggles the access log |
  * | POST /monitoring?enable=true\|false | toggles metrics in the kernel |

@@ -55,6 +55,15 @@ export const errorTable = {
     title: 'API server answers with an error',
     fix: 'see the message; what was read stays in force, and it is asked again',
   },
+  KM1040: {
+    title: 'resource of the control plane refused',
+    fix: 'correct what the message names at the control plane; the last good version of the resource stays in force',
+  },
+  KM1041: {
+    title: 'authorization policy not enforced',
+    fix: 'do not rely on it: the mesh does not enforce authorization yet, connections are let through',
+  },
+  KM1042: { title: 'part of a resource has no effect', fix: 'nothing to do, or change it at the control plane' },
   // KM2xxx: model
   KM2001: {
     title: 'two services claim one address and port',
@@ -82,7 +91,10 @@ export const errorTable = {
     title: 'a rule goes by places, and the node’s is not known',
     fix: 'start the daemon with --locality REGION/ZONE; until then no endpoint is nearer than another',
   },
-
+  KM2020: {
+    title: 'two sources give one service',
+    fix: 'remove it from one of them; the order of the sources says which is in force',
+  },
   // KM3xxx: compile and publish
   KM3001: { title: 'a kernel table is full', fix: 'raise the named setting and restart the daemon' },
   KM3002: { title: 'no run of free slots is long enough', fix: 'raise --max-slots and restart the daemon' },
@@ -176,7 +188,7 @@ export const errorTable = {
   KM5010: { title: 'kmesh-daemon must run as root', fix: 'run it as root (CAP_BPF, CAP_NET_ADMIN and CAP_SYS_ADMIN)' },
   KM5011: {
     title: 'kmesh-daemon has nothing to read',
-    fix: 'name a directory of objects with --config, or an API server with --kubernetes',
+    fix: 'name a directory of objects with --config, an API server with --kubernetes, or a control plane with --mesh-controller',
   },
   KM5012: {
     title: 'Another kmesh-daemon uses the same pins',
@@ -187,6 +199,10 @@ export const errorTable = {
     fix: 'stop what holds the port or choose another with --metrics-address',
   },
   KM5014: { title: 'An address is not HOST:PORT', fix: 'write it as localhost:15200, [::1]:15200 or :15020' },
+  KM5015: {
+    title: 'A setting of the control plane is wrong',
+    fix: 'correct the flag or environment variable that the message names',
+  },
   // KM6xxx: kmeshctl
   KM6001: {
     title: 'kmesh-daemon cannot be reached',

@@ -100,6 +100,28 @@ describe('golden files', () => {
     assertGolden('status-not-ready', ran.stdout);
   });
 
+  test('kmeshctl status, with a control plane', async () => {
+    const [source] = (await lab.backend.status()).sources;
+    assert.ok(source !== undefined);
+    const type = {
+      answered: true,
+      resources: 120,
+      refused: 0,
+      version: '2026-11-24/7',
+      nonce: 'n7',
+      acks: 7,
+      nacks: 0,
+    };
+    const { lastChange: lastPush } = source;
+    const types = [
+      { ...type, type: 'CDS', typeUrl: 'clusters', lastPush, lastNack: null },
+      { ...type, type: 'RDS', typeUrl: 'routes', lastPush, refused: 1, nacks: 2, lastNack: '80: not supported' },
+    ];
+    const xds = { connected: true, streams: 1, types };
+    lab.backend.set({ source: { ...source, name: 'xds', location: 'istiod.istio-system.svc:15012', xds } });
+    assertGolden('status-xds', (await lab.ctl('status')).stdout);
+  });
+
   test('kmeshctl status at a terminal', async () => {
     lab.backend.set(fixtureTrouble);
     assertGolden('status-colour', (await lab.ctl('status', { tty: true })).stdout);
@@ -131,7 +153,8 @@ describe('golden files', () => {
 
   test('every file in golden/ is one of a test', () => {
     const tested = [...plain, ...troubled].map(([name]) => `${name}.txt`);
-    const all = [...tested, 'status-not-ready.txt', 'status-colour.txt', 'status-subscriptions.txt'].sort();
+    const others = ['not-ready', 'colour', 'subscriptions', 'xds'].map((name) => `status-${name}.txt`);
+    const all = [...tested, ...others].sort();
     assert.deepEqual(readdirSync(new URL('golden/', import.meta.url)).sort(), all);
   });
 });

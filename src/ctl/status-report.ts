@@ -34,6 +34,7 @@ export function statusReport(report: StatusReport, view: { readonly nowMs: numbe
       report.sources.map((source) => sourceRow(source, view.nowMs)),
     ),
     subscriptions(report.sources, view.nowMs),
+    xdsTable(report.sources, view.nowMs),
     section(
       'Problems',
       report.problems.map((problem) => problemText(problem, view.colour)),
@@ -47,6 +48,25 @@ export function statusReport(report: StatusReport, view: { readonly nowMs: numbe
 function sourceRow(source: SourceStatus, nowMs: number): readonly string[] {
   const changed = agoText(source.lastChange, nowMs);
   return [source.name, source.location, String(source.synced), String(source.objects), changed, source.error ?? ''];
+}
+
+/** What each control plane was asked for, in the shape of `istioctl proxy-status`; empty without one. */
+function xdsTable(sources: readonly SourceStatus[], nowMs: number): string {
+  const rows = sources.flatMap(({ location, xds }) =>
+    (xds?.types ?? []).map((type) => [
+      location,
+      type.type,
+      xds?.connected !== true ? 'NOT CONNECTED' : !type.answered ? 'NOT SENT' : type.refused > 0 ? 'REFUSED' : 'SYNCED',
+      String(type.resources),
+      String(type.refused),
+      type.version,
+      String(type.acks),
+      String(type.nacks),
+      agoText(type.lastPush, nowMs),
+    ]),
+  );
+  const head = ['CONTROL-PLANE', 'TYPE', 'STATE', 'RESOURCES', 'REFUSED', 'VERSION', 'ACK', 'NACK', 'LAST-PUSH'];
+  return rows.length === 0 ? '' : table(head, rows);
 }
 
 /** What the sources subscribe to, one by one; an empty text when none does. */

@@ -12,6 +12,7 @@ import { explainRequest } from '../probe/explain.ts';
 import { endpointItems, listenerItems, serviceItems, workloadItems } from '../probe/items.ts';
 import type { Names } from '../probe/names.ts';
 import { clusterItems, routeItems } from '../probe/route-items.ts';
+import { ztunnelDump } from '../probe/ztunnel-dump.ts';
 import { differences } from '../publish/verify.ts';
 import type { Controller } from './controller.ts';
 import { type DataPlane, hookNames } from './data-plane.ts';
@@ -34,6 +35,8 @@ export interface DaemonParts {
   readonly throughStack: () => string | null;
   readonly sources: () => readonly SourceStatus[];
   readonly problems: () => readonly Problem[];
+  /** Resources of control planes, as they have them. */
+  readonly dumps: () => readonly object[];
   /** What the start still waits for. */
   readonly starting: () => readonly string[];
   readonly checks: () => readonly CheckResult[];
@@ -68,7 +71,9 @@ export function adminBackend(d: DaemonParts): AdminBackend {
     configDump: async () => ({
       workloads: workloadItems(d.mesh, d.enroller),
       services: [...d.mesh.services.values()],
+      ...Object.assign({}, ...d.dumps()),
     }),
+    ztunnelDump: async () => ztunnelDump(d.mesh, d.dumps().flatMap(policiesIn)),
     kernelDump: async () => kernelDump(d.plane.maps),
     loggers: async () => d.log.list(),
     setLogger: async (name, level) => {
@@ -78,6 +83,10 @@ export function adminBackend(d: DaemonParts): AdminBackend {
     setAccessLog: async (enable, format) => d.telemetry.setAccessLog(enable, format),
     setMonitoring: async (enable) => d.telemetry.setMonitoring(enable),
   };
+}
+
+function policiesIn(dump: object): readonly unknown[] {
+  return 'policies' in dump && Array.isArray(dump.policies) ? dump.policies : [];
 }
 
 function detached(plane: DataPlane): string[] {

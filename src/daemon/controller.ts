@@ -13,14 +13,18 @@ import {
   workloadId,
 } from '../compile/service.ts';
 import type { Enroller } from '../enrol/enroller.ts';
+import type { Layers } from '../model/layers.ts';
 import type { MeshBuilder } from '../model/mesh.ts';
 import type { ObjectChanges } from '../model/objects.ts';
-import type { MeshDelta, Problem } from '../model/types.ts';
+import type { MeshDelta, Problem, Workload } from '../model/types.ts';
 import type { Names } from '../probe/names.ts';
 import type { Publisher } from '../publish/publisher.ts';
 
 export interface ControllerParts {
+  /** Of the objects. */
   readonly builder: MeshBuilder;
+  /** The objects' mesh, and those of control planes. */
+  readonly layers: Layers;
   readonly names: Names;
   /** Keeps the route tables that are in force. */
   readonly compiler: RouteCompiler;
@@ -28,8 +32,10 @@ export interface ControllerParts {
   /** Makes a publisher that has read the kernel's tables. */
   readonly adopt: () => Publisher;
   readonly log: Logger;
-  /** Some object cannot be read and has no earlier version in this process. */
+  /** Some object cannot be read and has no earlier version in this process, or a source has not said all yet. */
   readonly unreadable: () => boolean;
+  /** Sources that are still to be read, one line each. */
+  readonly waiting: () => readonly string[];
   /** Told after each publish: seconds it took. */
   readonly onPublished: (seconds: number) => void;
 }
@@ -51,6 +57,8 @@ export class Controller {
   readonly #refusals = new Map<string, readonly Refusal[]>();
   /** The last whole publish left records alone that it did not know. */
   #keptOthers = false;
+  /** Workloads that are to be under the mesh, by uid. */
+  readonly #enrolled = new Map<string, Workload>();
 
   constructor(parts: ControllerParts) {
     this.#parts = parts;
@@ -72,13 +80,14 @@ export class Controller {
     const pending = [...this.#refused].map(([service, reason]) => `service ${service}: ${reason}`);
     if (this.#failure !== null) pending.push(this.#failure);
     if (!this.#synced) pending.push('the sources have not been read yet');
+    pending.push(...this.#parts.waiting());
     return pending;
   }
 
   /** What the sources say and no kernel table can hold, such as a bad regular expression of a route. */
   problems(): Problem[] {
     return [...this.#refusals].flatMap(([key, refusals]) => {
-      const service = this.#parts.builder.mesh.services.get(key);
+      const service = this.#parts.layers.mesh.services.get(key);
       if (service === undefined) return [];
       const { kind, namespace, name } = service;
       return refusals.map(({ code, reason, origin, table }): Problem => {
@@ -89,19 +98,28 @@ export class Controller {
     });
   }
 
-  /** Takes over a change of the sources. */
+  /** Takes over a change of the objects. */
   apply(changes: ObjectChanges): void {
     const started = performance.now();
-    const delta = this.#parts.builder.apply(changes);
+    this.#apply(this.#parts.builder.apply(changes), started);
+  }
+
+  /** Takes over a change of another layer. */
+  applyLayer(delta: MeshDelta): void {
+    this.#apply(delta, performance.now());
+  }
+
+  #apply(delta: MeshDelta, started: number): void {
+    const merged = this.#parts.layers.update(delta);
     this.#synced = true;
-    this.#take(delta);
+    this.#take(merged);
     this.#parts.onPublished((performance.now() - started) / 1000);
   }
 
   /** Looks at network namespaces again, since pods without a status have their addresses from there, and tries again. */
   refresh(namespacesChanged: boolean): void {
     if (!this.#synced || !(namespacesChanged || this.#stale)) return;
-    const delta = this.#parts.builder.reevaluateNetns();
+    const delta = this.#parts.layers.update(this.#parts.builder.reevaluateNetns());
     if (delta.services.size + delta.workloads.size > 0 || this.#stale) this.#take(delta);
     else {
       try {
@@ -114,7 +132,7 @@ export class Controller {
 
   /** All services as the compiler has them now. */
   *compiled(): Generator<CompiledService> {
-    for (const service of this.#parts.builder.mesh.services.values()) yield compileService(service, this.#compiler);
+    for (const service of this.#parts.layers.mesh.services.values()) yield compileService(service, this.#compiler);
   }
 
   /** What the kernel knows of the sources of requests otherwise than it should, one line each. */
@@ -128,13 +146,17 @@ export class Controller {
   }
 
   #take(delta: MeshDelta): void {
-    const { builder, names } = this.#parts;
-    names.update(builder.mesh, delta);
+    const { layers, names } = this.#parts;
+    const addresses = names.update(layers.mesh, delta);
+    this.#noteEnrolled(delta);
     try {
       // Ahead of the tables that ask for them.
       if (delta.workloads.size > 0 || this.#stale) this.#publisher.publishSources(this.#sources());
       this.#publish(delta);
-      if (delta.workloads.size > 0 || this.#stale) this.#publishAddresses();
+      if (this.#stale) this.#publishAddresses();
+      else if (addresses.size > 0) {
+        this.#publisher.updateAddresses(new Map([...addresses].map((address) => [address, names.ownerOf(address)])));
+      }
       this.#enrol();
       this.#stale = false;
       this.#failure = null;
@@ -154,7 +176,7 @@ export class Controller {
   }
 
   #publish(delta: MeshDelta): void {
-    const { mesh } = this.#parts.builder;
+    const { mesh } = this.#parts.layers;
     const compile = (key: string): CompiledService | null => {
       const service = mesh.services.get(key);
       const compiled = service === undefined ? null : compileService(service, this.#compiler);
@@ -189,13 +211,12 @@ export class Controller {
 
   /** Workloads that may send requests, by id. */
   #sources(): ReadonlyMap<bigint, Source> {
-    const enrolled = [...this.#parts.builder.mesh.workloads.values()].filter((w) => w.enrolled);
-    return new Map(enrolled.map((w) => [workloadId(w.uid), w]));
+    return new Map([...this.#enrolled.values()].map((w) => [workloadId(w.uid), w]));
   }
 
   #publishAddresses(): void {
     const addresses = new Map<string, bigint>();
-    for (const w of this.#parts.builder.mesh.workloads.values()) {
+    for (const w of this.#parts.layers.mesh.workloads.values()) {
       if (w.hostNetwork) continue;
       for (const address of w.addresses) addresses.set(address, workloadId(w.uid));
     }
@@ -203,7 +224,16 @@ export class Controller {
   }
 
   #enrol(): void {
-    this.#parts.enroller.sync(this.#parts.builder.mesh.workloads.values());
+    this.#parts.enroller.sync(this.#enrolled.values());
+  }
+
+  /** A control plane may know a hundred thousand workloads, of which few are here. */
+  #noteEnrolled({ workloads }: MeshDelta): void {
+    for (const uid of workloads) {
+      const workload = this.#parts.layers.mesh.workloads.get(uid);
+      if (workload?.enrolled === true) this.#enrolled.set(uid, workload);
+      else this.#enrolled.delete(uid);
+    }
   }
 
   #reapLater(): void {

@@ -1,7 +1,7 @@
 /** One kmesh-daemon from start to stop: sources, model, kernel, enrolment, telemetry, admin API and metrics. */
 import { randomInt } from 'node:crypto';
 import { startAdminServer } from '../api/server.ts';
-import type { CheckResult } from '../api/types.ts';
+import type { CheckResult, SourceStatus } from '../api/types.ts';
 import { KmError } from '../base/errors.ts';
 import { Log } from '../base/log.ts';
 import { RouteCompiler } from '../compile/service.ts';
@@ -11,11 +11,13 @@ import { ShortCut } from '../enrol/short-cut.ts';
 import { LinkListener } from '../kernel/link-events.ts';
 import { netfilterInUse } from '../kernel/netfilter.ts';
 import { queuelessDevices } from '../kernel/netlink.ts';
+import { Layers } from '../model/layers.ts';
 import { parseLocality } from '../model/localities.ts';
 import { MeshBuilder } from '../model/mesh.ts';
 import type { Problem } from '../model/types.ts';
 import { Metrics } from '../probe/metrics.ts';
 import { Names } from '../probe/names.ts';
+import { xdsMetrics } from '../probe/xds-metrics.ts';
 import { Publisher } from '../publish/publisher.ts';
 import { tableOf } from '../publish/tables.ts';
 import { CombinedSource } from '../source/combined.ts';
@@ -34,6 +36,7 @@ import type { Settings } from './settings.ts';
 import { sourcesOf } from './sources.ts';
 import { type AccessLogOutput, Telemetry } from './telemetry.ts';
 import { versionInfo } from './version.ts';
+import { meshSources } from './xds.ts';
 
 /** Namespaces are looked at so often: one that is made after its pod's object is under the mesh that soon. */
 const namespacesEveryMs = 500;
@@ -59,7 +62,7 @@ export async function startDaemon(
   checks: () => readonly CheckResult[],
 ): Promise<RunningDaemon> {
   if (process.getuid?.() !== 0) throw new KmError('KM5010', 'kmesh-daemon is not running as root');
-  if (settings.config === null && settings.kubernetes === null) {
+  if (settings.config === null && settings.kubernetes === null && settings.xds === null) {
     throw new KmError('KM5011', 'no source of configuration is given');
   }
   const release = takeLock(settings.bpfFsPath);
@@ -136,6 +139,15 @@ async function run(
     locate: (origin, path) => source.locate(origin, path),
     place: { locality: parseLocality(settings.locality), node: settings.nodeName },
   });
+  const more = meshSources(settings, log, {
+    onChange: (delta) => {
+      guarded('taking over a change of the control plane', () => controller.applyLayer(delta))();
+      problemLog.reportLater(problems);
+      if (!attached() && running) guarded('attaching', activate)();
+    },
+    onApplied: (seconds) => applied.observe(seconds),
+  });
+  const layers = new Layers([builder.mesh, ...more.map(({ mesh }) => mesh)]);
   let starting: readonly string[] = ['the kernel programs are not attached yet'];
   const metrics = new Metrics({
     names,
@@ -146,26 +158,41 @@ async function run(
     requests: () => telemetry.requests(),
     counters: () => telemetry.counters(),
     maps: () => telemetry.maps(),
-    objects: () => Object.fromEntries(source.status().map(({ name, objects }) => [name, objects])),
+    objects: () => Object.fromEntries(sources().map(({ name, objects }) => [name, objects])),
     problems: () => countProblems(problems()),
   });
+  const applied = xdsMetrics(metrics.registry, () => more.map((one) => one.status()));
   const memory = new MemoryTrim();
   let unreadable = false;
   const controller = new Controller({
     builder,
+    layers,
     names,
     compiler,
     enroller,
     adopt: () => adopt(plane, now),
     log: log.logger('publish'),
-    unreadable: () => unreadable,
+    // What an earlier daemon published stays until each control plane has said all.
+    unreadable: () => unreadable || more.some(({ synced }) => !synced),
+    waiting: () =>
+      more
+        .filter(({ synced }) => !synced)
+        .map((one) => `the control plane ${one.status().location} has not said all yet`),
     onPublished: (seconds) => {
+      memory.setLoading(more.some(({ synced }) => !synced));
       metrics.publishSeconds.observe(seconds);
       memory.changed();
     },
   });
   const problemLog = new ProblemLog(log.logger('source'));
-  const problems = (): readonly Problem[] => [...source.problems(), ...builder.problems(), ...controller.problems()];
+  const problems = (): readonly Problem[] => [
+    ...source.problems(),
+    ...more.flatMap((one) => one.problems()),
+    ...builder.problems(),
+    ...layers.problems(),
+    ...controller.problems(),
+  ];
+  const sources = (): SourceStatus[] => [...source.status(), ...more.map((one) => one.status())];
   const source = new CombinedSource(sourcesOf(settings, log), (batch) => {
     // An object of a kind that is not supported (KM1007) has never been in the kernel.
     unreadable = batch.problems.some((p) => p.severity === 'error' && !p.lastGoodInForce && p.code !== 'KM1007');
@@ -181,7 +208,7 @@ async function run(
     if (controller.failed) return;
     plane.activate();
     starting = [];
-    daemonLog.info('ready', { services: builder.mesh.services.size, seconds: (now() - startedMs) / 1000 });
+    daemonLog.info('ready', { services: layers.mesh.services.size, seconds: (now() - startedMs) / 1000 });
   };
   const admin = parseHostPort(settings.adminAddress, '--admin-address');
   const adminServer = await startAdminServer({
@@ -196,10 +223,11 @@ async function run(
       telemetry,
       names,
       compiler,
-      mesh: builder.mesh,
+      mesh: layers.mesh,
       startedMs,
       throughStack: () => shortCut.reason,
-      sources: () => source.status(),
+      sources,
+      dumps: () => more.flatMap((one) => one.dump() ?? []),
       problems,
       starting: () => [...source.pending(), ...starting],
       checks,
@@ -210,10 +238,13 @@ async function run(
   const metricsServer = await startMetricsServer(metrics.registry, metricsAddress.host, metricsAddress.port, (error) =>
     daemonLog.error('metrics could not be read', { error: String(error) }),
   );
+  if (settings.config === null && settings.kubernetes === null)
+    controller.applyLayer({ workloads: new Set(), services: new Set() });
   source.start();
   const lookAtStack = guarded('looking at the stack of this machine', () => shortCut.look(devices.outerDevices()));
   lookAtStack();
   activate();
+  for (const one of more) one.start();
   running = true;
   const every = (milliseconds: number, what: string, action: () => void): NodeJS.Timeout =>
     setInterval(guarded(what, action), milliseconds);
@@ -236,7 +267,8 @@ async function run(
   return {
     stop: async () => {
       for (const timer of timers) clearInterval(timer);
-      source.close();
+      source?.close();
+      for (const one of more) one.close();
       controller.close();
       telemetry.drain();
       telemetry.close();

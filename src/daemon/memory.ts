@@ -10,16 +10,31 @@ const worthBytes = 24 * 1024 * 1024;
 /** The change is over when nothing has happened for so long. */
 const quietMs = 300;
 
+/** As tools/launcher.sh starts the daemon. */
+const usualPercent = 10;
+const loadingPercent = 60;
+
 type Collect = (options: { type: 'major'; execution: 'sync'; flavor: 'last-resort' }) => void;
 
 export class MemoryTrim {
   readonly #collect: Collect;
+  #loading = false;
   #base = 0;
   #timer: NodeJS.Timeout | null = null;
 
   constructor() {
     setFlagsFromString('--expose-gc');
     this.#collect = runInNewContext('gc') as Collect;
+  }
+
+  /**
+   * While a control plane is read for the first time, half of the CPU time would go into collections that find little: the
+   * launcher lets the heap grow by a tenth between two of them.
+   */
+  setLoading(loading: boolean): void {
+    if (loading === this.#loading) return;
+    this.#loading = loading;
+    setFlagsFromString(`--heap-growing-percent=${loading ? loadingPercent : usualPercent}`);
   }
 
   /** Call after each change. */

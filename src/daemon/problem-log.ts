@@ -2,12 +2,24 @@
 import type { Logger } from '../base/log.ts';
 import { type Problem, problemLine } from '../model/types.ts';
 
+/** A control plane may change things hundreds of times a second. */
+const laterMs = 200;
+
 export class ProblemLog {
   readonly #log: Logger;
+  #timer: NodeJS.Timeout | null = null;
   #known: ReadonlyMap<string, Problem> = new Map();
 
   constructor(log: Logger) {
     this.#log = log;
+  }
+
+  /** Reports what there is in a moment. */
+  reportLater(problems: () => readonly Problem[]): void {
+    this.#timer ??= setTimeout(() => {
+      this.#timer = null;
+      this.report(problems());
+    }, laterMs).unref();
   }
 
   report(problems: readonly Problem[]): void {

@@ -2,12 +2,15 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { type Format, isLevel, type Level, levels } from '../base/log.ts';
 import { dnsLabelProblem } from '../source/names.ts';
+import { addXdsFlags, type XdsSettings, xdsSettings } from './xds-settings.ts';
 
 export interface Settings {
   /** Directory of YAML and JSON objects. */
   readonly config: string | null;
   /** Null: objects are not read from an API server. */
   readonly kubernetes: KubernetesSettings | null;
+  /** Control plane to ask; null: none. */
+  readonly xds: XdsSettings | null;
   readonly mode: 'kernel-native' | 'dual-engine';
   readonly bpfFsPath: string;
   /** Null: found by file-system type. */
@@ -175,6 +178,7 @@ export function addFlags(command: Command, hostname: string): Command {
       locality,
       process.env['KMESH_LOCALITY'] ?? '',
     );
+  addXdsFlags(command);
   for (const s of sizes) {
     const parse = s.map.endsWith('_event') ? bufferSize : positiveInteger;
     command.option(`${s.flag} <n>`, s.what, parse, s.entries);
@@ -190,6 +194,7 @@ export function settingsOf(options: Readonly<Record<string, unknown>>): Settings
   return {
     config: options['config'] === undefined ? null : text('config'),
     kubernetes: kubernetesOf(options),
+    xds: xdsSettings(options, process.env),
     mode: text('mode') === 'kernel-native' ? 'kernel-native' : 'dual-engine',
     bpfFsPath: text('bpfFsPath'),
     cgroup2Path: options['cgroup2Path'] === undefined ? null : text('cgroup2Path'),

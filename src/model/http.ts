@@ -120,4 +120,14 @@ export interface ClusterPolicy {
   readonly perConnection: boolean;
   /** 0: the default (10 s). */
   readonly connectTimeoutMs: number;
+  /** Circuit breakers as the control plane wants them. Kept; the kernel does not enforce them. */
+  readonly limits?: ClusterLimits;
+}
+
+/** Null: no limit. */
+export interface ClusterLimits {
+  readonly maxConnections: number | null;
+  readonly maxPendingRequests: number | null;
+  readonly maxRequests: number | null;
+  readonly maxRetries: number | null;
 }

@@ -27,7 +27,8 @@ function samePolicy(a: ClusterPolicy, b: ClusterPolicy): boolean {
     a.balance === b.balance &&
     a.perConnection === b.perConnection &&
     a.connectTimeoutMs === b.connectTimeoutMs &&
-    JSON.stringify(a.hash) === JSON.stringify(b.hash)
+    JSON.stringify(a.hash) === JSON.stringify(b.hash) &&
+    JSON.stringify(a.limits) === JSON.stringify(b.limits)
   );
 }
 
@@ -73,6 +74,7 @@ export function sameService(a: Service, b: Service): boolean {
     a.kind === b.kind &&
     a.name === b.name &&
     a.affinitySeconds === b.affinitySeconds &&
+    a.waypoint === b.waypoint &&
     a.origin === b.origin &&
     sameStrings(a.addresses, b.addresses) &&
     samePorts(a.ports, b.ports)

@@ -11,7 +11,7 @@ export interface Origin {
   readonly source: string;
   /**
    * File path as the user gave it (`--config` directory joined with the file's name). An object that is in no file has its
-   * source and its own name there: `kubernetes HTTPRoute shop/web`.
+   * source and its own name there: `kubernetes HTTPRoute shop/web`, or the address of a control plane.
    */
   readonly file: string;
   /** 1-based line on which the object's document starts; 0 for an object that is in no file. */
@@ -48,6 +48,16 @@ export interface Workload {
   /** `region/zone/subzone`, when the object says it. */
   readonly locality?: string;
   readonly origin: Origin;
+  /** Network of the addresses, where it is not the daemon's own; they cannot be reached directly then. */
+  readonly network?: string;
+  /** Where its traffic is to pass: `NAMESPACE/HOSTNAME` or an address. */
+  readonly waypoint?: string;
+  /** It takes connections in a tunnel (`HBONE`). */
+  readonly tunnel?: string;
+  readonly trustDomain?: string;
+  readonly clusterId?: string;
+  /** `NAMESPACE/NAME` of the authorization policies that select it. */
+  readonly authorizationPolicies?: readonly string[];
 }
 
 /** One address:port of a cluster. Those that must not get new connections are not listed at all. */
@@ -108,6 +118,8 @@ export interface Service {
   /** sessionAffinity ClientIP: seconds that a client stays on its endpoint; 0 is none. */
   readonly affinitySeconds: number;
   readonly origin: Origin;
+  /** Where its traffic is to pass: `NAMESPACE/HOSTNAME` or an address. Kept; the mesh does not send anything there. */
+  readonly waypoint?: string;
 }
 
 /** The whole of it. Maps are live views: read them, do not keep them across an await. */

@@ -60,10 +60,18 @@ export class Names {
     return this.#byAddress.get(address);
   }
 
-  /** Takes over what changed in the mesh. */
-  update(mesh: Mesh, delta: MeshDelta): void {
-    for (const uid of delta.workloads) this.#updateWorkload(uid, mesh.workloads.get(uid));
+  /** Takes over what changed in the mesh. The addresses that workloads got or gave up. */
+  update(mesh: Mesh, delta: MeshDelta): ReadonlySet<string> {
+    const addresses = new Set<string>();
+    for (const uid of delta.workloads) this.#updateWorkload(uid, mesh.workloads.get(uid), addresses);
     for (const key of delta.services) this.#updateService(key, mesh.services.get(key));
+    return addresses;
+  }
+
+  /** Id of the workload that has an address; null: none has. */
+  ownerOf(address: string): bigint | null {
+    const owner = this.#byAddress.get(address);
+    return owner === undefined ? null : (this.#byUid.get(owner.uid) ?? null);
   }
 
   /** False for what was removed long ago or was never known; its name may be needed once more until {@link prune}. */
@@ -83,9 +91,10 @@ export class Names {
     return entry.removed !== null && entry.removed < this.#now() - keepRemovedMs;
   }
 
-  #updateWorkload(uid: string, workload: Workload | undefined): void {
+  #updateWorkload(uid: string, workload: Workload | undefined, touched: Set<string>): void {
     const id = this.#byUid.get(uid) ?? workloadId(uid);
     for (const address of this.#workloads.get(id)?.value.addresses ?? []) {
+      touched.add(address);
       if (this.#byAddress.get(address)?.uid === uid) this.#byAddress.delete(address);
     }
     if (workload === undefined) {
@@ -96,7 +105,11 @@ export class Names {
     }
     this.#byUid.set(uid, id);
     this.#workloads.set(id, { value: workload, removed: null });
-    if (!workload.hostNetwork) for (const address of workload.addresses) this.#byAddress.set(address, workload);
+    if (workload.hostNetwork) return;
+    for (const address of workload.addresses) {
+      this.#byAddress.set(address, workload);
+      touched.add(address);
+    }
   }
 
   #updateService(key: string, service: Service | undefined): void {

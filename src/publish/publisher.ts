@@ -219,6 +219,11 @@ export class Publisher {
     this.#addresses.publish(wanted);
   }
 
+  /** The addresses that changed; null: nobody has it any more. */
+  updateAddresses(changes: ReadonlyMap<string, bigint | null>): void {
+    this.#addresses.update(changes);
+  }
+
   /** Deletes what was retired long enough ago; says how many records, and whether more are waiting. */
   reap(): { readonly deleted: number; readonly waiting: boolean } {
     const now = this.#now();

@@ -16,6 +16,7 @@ import { passes, type Row, table } from './row.ts';
 import { restartRows, scaleRows } from './scale.ts';
 import { ScaleMesh } from './scale-mesh.ts';
 import { Targets } from './targets.ts';
+import { xdsScale } from './xds-scale.ts';
 
 const httpRows = {
   'http-keep-alive': httpKeepAlive,
@@ -26,7 +27,16 @@ const httpRows = {
   'http-bodies': httpBodies,
 } as const;
 const httpRowNames = Object.keys(httpRows) as (keyof typeof httpRows)[];
-const rowNames = ['keep-alive', 'new-connections', 'cpu', ...httpRowNames, 'scale', 'restart'] as const;
+const rowNames = [
+  'keep-alive',
+  'new-connections',
+  'cpu',
+  ...httpRowNames,
+  'scale',
+  'restart',
+  'xds-workload',
+  'xds-envoy',
+] as const;
 type RowName = (typeof rowNames)[number];
 
 const resultFile = join(import.meta.dirname, '..', '..', 'build', 'bench.json');
@@ -61,6 +71,8 @@ async function measure(wanted: ReadonlySet<string>): Promise<Row[]> {
     await run('scale', () => scaleRows(scaled));
     await run('restart', () => restartRows(scaled));
   }
+  await run('xds-workload', () => xdsScale('dual-engine'));
+  await run('xds-envoy', () => xdsScale('kernel-native'));
   return rows;
 }
 

@@ -19,7 +19,7 @@ const loadBudget = { atMost: 5 };
 const size = `${scale.services} services x ${scale.endpoints} endpoints`;
 
 /** Waits until the daemon has used next to no CPU for a second: it gives memory back when a change is over. */
-async function atRest(pid: number): Promise<void> {
+export async function atRest(pid: number): Promise<void> {
   for (let calm = 0, before = cpuSeconds(pid); calm < 5; ) {
     await delay(200);
     const now = cpuSeconds(pid);

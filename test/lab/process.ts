@@ -124,6 +124,11 @@ export class LabProcess {
     });
   }
 
+  /** Writes to the stdin that `holdInput` keeps open. */
+  write(text: string): void {
+    this.#input?.write(text);
+  }
+
   /** Ends the stdin that `holdInput` kept open. */
   endInput(): void {
     this.#input?.end();

@@ -11,7 +11,7 @@ const token = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 export const maxText = 4096;
 
 /** Fields that frame a message or belong to one connection: a changed one would let two readers see other requests. */
-const framing = new Set(
+export const framing: ReadonlySet<string> = new Set(
   'connection content-length expect host keep-alive proxy-connection te trailer transfer-encoding upgrade'.split(' '),
 );
 

@@ -1,0 +1,43 @@
+package main
+
+import (
+	"net"
+	"reflect"
+	"time"
+	"unsafe"
+
+	"istio.io/istio/pilot/pkg/bootstrap"
+	"istio.io/istio/pkg/kube"
+)
+
+// startServer starts istiod with a client of our own in place of the one that it would make from a kubeconfig.
+func startServer(client kube.Client, mesh, host string, stop chan struct{}) (*bootstrap.Server, error) {
+	at := func(port string) string { return net.JoinHostPort(host, port) }
+	arguments := bootstrap.NewPilotArgs(func(a *bootstrap.PilotArgs) {
+		a.Namespace = "istio-system"
+		a.PodName = "istiod"
+		a.MeshConfigFile = mesh
+		a.ShutdownDuration = 100 * time.Millisecond
+		a.RegistryOptions.Registries = []string{"Kubernetes"}
+		a.RegistryOptions.KubeOptions.DomainSuffix = "cluster.local"
+		a.RegistryOptions.KubeOptions.ClusterID = "Kubernetes"
+		a.ServerOptions.TLSOptions.TLSMinVersion = bootstrap.TLSMinVersion1_2
+		a.ServerOptions.HTTPAddr = at("8080")
+		a.ServerOptions.HTTPSAddr = at("15017")
+		a.ServerOptions.GRPCAddr = at("15010")
+		a.ServerOptions.SecureGRPCAddr = at("15012")
+		a.ServerOptions.MonitoringAddr = at("15014")
+	})
+	if err := arguments.Complete(); err != nil {
+		return nil, err
+	}
+	server, err := bootstrap.NewServer(arguments, func(s *bootstrap.Server) {
+		// The field is not exported; a client that is there already is kept.
+		field := reflect.ValueOf(s).Elem().FieldByName("kubeClient")
+		reflect.NewAt(field.Type(), unsafe.Pointer(field.UnsafeAddr())).Elem().Set(reflect.ValueOf(client))
+	})
+	if err != nil {
+		return nil, err
+	}
+	return server, server.Start(stop)
+}
