@@ -218,7 +218,8 @@ export class Controller {
     const addresses = new Map<string, bigint>();
     for (const w of this.#parts.layers.mesh.workloads.values()) {
       if (w.hostNetwork) continue;
-      for (const address of w.addresses) addresses.set(address, workloadId(w.uid));
+      const id = this.#parts.names.idOf(w.uid) ?? workloadId(w.uid);
+      for (const address of w.addresses) addresses.set(address, id);
     }
     this.#publisher.publishAddresses(addresses);
   }

@@ -68,6 +68,11 @@ export class Names {
     return addresses;
   }
 
+  /** Id of a workload that is there now. */
+  idOf(uid: string): bigint | undefined {
+    return this.#byUid.get(uid);
+  }
+
   /** Id of the workload that has an address; null: none has. */
   ownerOf(address: string): bigint | null {
     const owner = this.#byAddress.get(address);

@@ -58,7 +58,7 @@ function workload(key: string, name: string, address: string): void {
     serviceAccount: 'default',
     node: `node-${name.length % 7}`,
     canonicalName: name,
-    workloadName: name.slice(0, 12),
+    workloadName: name.replace(/-[0-9]+$/, ''),
     clusterId: 'Kubernetes',
     services: { [key]: { ports: [{ servicePort: 80, targetPort: 8080 }] } },
   };

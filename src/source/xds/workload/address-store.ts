@@ -13,6 +13,15 @@ import { nearest, type Place } from './placement.ts';
 import { type ServiceSpec, serviceSpec } from './service-spec.ts';
 import { Sharing, sameSpec, type WorkloadSpec, workloadSpec } from './workload-spec.ts';
 
+/** What is in force without one of its parts. */
+export interface Note {
+  readonly kind: 'Service' | 'Workload';
+  readonly namespace: string;
+  readonly name: string;
+  /** `FIELD: reason` */
+  readonly note: string;
+}
+
 export interface AddressStoreOptions {
   readonly origin: Origin;
   readonly network: string;
@@ -31,6 +40,8 @@ export class AddressStore implements ResourceSink {
   readonly #serviceSpecs = new Map<string, ServiceSpec>();
   /** uids by service. */
   readonly #members = new Map<string, Set<string>>();
+  /** uids of workloads that are only known by a host name. */
+  readonly #named = new Set<string>();
   readonly #sharing = new Sharing();
   #place: Place;
   /** The workload that told where this machine is. */
@@ -104,17 +115,27 @@ export class AddressStore implements ResourceSink {
     return { workloads, services };
   }
 
-  /** What is in force without one of its parts, `FIELD: reason`, by service. */
-  *notes(): Generator<{ readonly service: Service; readonly note: string }> {
+  *notes(): Generator<Note> {
+    for (const uid of this.#named) {
+      const workload = this.#workloads.get(uid);
+      if (workload === undefined) continue;
+      const { namespace, name, hostname } = workload;
+      const note = `workload.hostname: ${hostname} is not resolved; the workload gets no traffic`;
+      yield { kind: 'Workload', namespace, name, note };
+    }
     for (const [key, { notes }] of this.#serviceSpecs) {
       const service = notes.length === 0 ? undefined : this.#services.get(key);
-      if (service !== undefined) for (const note of notes) yield { service, note };
+      if (service === undefined) continue;
+      const { namespace, name } = service;
+      for (const note of notes) yield { kind: 'Service', namespace, name, note };
     }
   }
 
   #setWorkload(uid: string, spec: WorkloadSpec | null): void {
     const old = this.#workloads.get(uid);
     for (const { service } of old?.memberships ?? []) this.#touch(service, uid, false);
+    if (spec !== null && spec.hostname !== '' && spec.addresses.length === 0) this.#named.add(uid);
+    else this.#named.delete(uid);
     if (spec === null) this.#workloads.delete(uid);
     else this.#workloads.set(uid, spec);
     for (const { service } of spec?.memberships ?? []) this.#touch(service, uid, true);

@@ -179,6 +179,17 @@ test('a waypoint is kept and said to be passed by', () => {
   assert.match(it.world.problems().map(problemLine).join(), /Service shop\/web .*service.waypoint: .*passed by/);
 });
 
+test('a workload that only has a host name is told of', () => {
+  const it = new Fixture();
+  it.service({});
+  it.workload('a', { hostname: 'db.example.com', services: member() });
+  assert.deepEqual(it.endpoints, []);
+  const [told] = it.world.problems().map(problemLine);
+  assert.match(told ?? '', /^Workload shop\/a .*workload.hostname: db.example.com is not resolved/);
+  it.workload('a', { addresses: ip(1), services: member() });
+  assert.deepEqual(it.world.problems(), []);
+});
+
 const bad: readonly (readonly [string, (it: Fixture) => string | null, RegExp])[] = [
   [
     'an address of 5 bytes',

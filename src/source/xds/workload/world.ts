@@ -36,11 +36,10 @@ export class WorkloadWorld implements World {
       const reason = `the policy (${what}) is not enforced: the mesh has no authorization yet, connections are let through`;
       return { ...warning, code: 'KM1041', kind: 'Authorization', namespace, name, field: '', reason };
     });
-    const notes = [...this.#addresses.notes()].map(({ service, note }): Problem => {
+    const notes = [...this.#addresses.notes()].map(({ kind, namespace, name, note }): Problem => {
       const colon = note.indexOf(': ');
-      const { namespace, name } = service;
       const [field, reason] = [note.slice(0, colon), note.slice(colon + 2)];
-      return { ...warning, code: 'KM1042', kind: 'Service', namespace, name, field, reason };
+      return { ...warning, code: 'KM1042', kind, namespace, name, field, reason };
     });
     return [...policies, ...notes];
   }
