@@ -192,6 +192,12 @@ static __always_inline __u32 km_find_half(struct km_flow *f, __u64 endpoint)
 {
 	__u32 free = KM_NO_HALF, oldest = 0, age = 0, i;
 
+	if (f->current < KM_HALVES) {
+		struct km_half *half = &f->half[f->current & (KM_HALVES - 1)];
+
+		if (half->state == KM_HALF_OPEN && half->endpoint == endpoint)
+			return f->current;
+	}
 	for (i = 0; i < KM_HALVES; i++) {
 		struct km_half *half = &f->half[i];
 
@@ -260,7 +266,7 @@ static __noinline int km_choose_half(__u32 slot, struct km_flow *f, const struct
 		endpoint = km_kept_endpoint(f, cluster_id);
 	if (!endpoint) {
 		hash = km_hash_of_request(slot, cluster_id, cluster, km_hash_addr(message->key.client));
-		endpoint = km_pick_endpoint(cluster_id, f->netns, hash, 0);
+		endpoint = km_pick_of(cluster, cluster_id, f->netns, hash, 0);
 	}
 	if (!endpoint) {
 		km_decide_status(d, 503, KM_REASON_NO_ENDPOINT);

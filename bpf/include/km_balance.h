@@ -223,15 +223,13 @@ __noinline int km_keep_by_affinity(__u64 cluster_id, __u64 netns, __u64 endpoint
  * A global function, and its parts too: the verifier checks each once, wherever it is called. They take and
  * give numbers only, as 5.10 wants it; the caller looks the endpoint up.
  */
-__noinline __u64 km_pick_endpoint(__u64 cluster_id, __u64 netns, __u32 hash, __u64 avoid)
+static __always_inline __u64 km_pick_of(struct km_cluster *cluster, __u64 cluster_id, __u64 netns, __u32 hash,
+					__u64 avoid)
 {
-	struct km_cluster *cluster = bpf_map_lookup_elem(&km_cluster, &cluster_id);
 	__u32 first, slots, policy, affinity_s, hashed, index;
 	struct km_cluster_stats *stats = NULL;
 	__u64 id = 0;
 
-	if (!cluster)
-		return 0;
 	/* Read ahead of the lock, under which no map can be looked up; policy is read again under it. */
 	if (cluster->policy == KM_POLICY_ROUND_ROBIN)
 		stats = bpf_map_lookup_elem(&km_cluster_stats, &cluster_id);
@@ -282,6 +280,13 @@ refused:
 		__sync_fetch_and_add(&stats->refused, 1);
 	km_count(KM_COUNTER_REFUSED_NO_ENDPOINT);
 	return 0;
+}
+
+__noinline __u64 km_pick_endpoint(__u64 cluster_id, __u64 netns, __u32 hash, __u64 avoid)
+{
+	struct km_cluster *cluster = bpf_map_lookup_elem(&km_cluster, &cluster_id);
+
+	return cluster ? km_pick_of(cluster, cluster_id, netns, hash, avoid) : 0;
 }
 
 #endif

@@ -8,7 +8,6 @@
 #include "km_flow.h"
 #include "km_route_engine.h"
 
-#define KM_MILLION	   1000000
 #define KM_DEFAULT_RETRIES 2 /* other endpoints for a request that no route was written for */
 
 enum km_decided {
@@ -76,7 +75,7 @@ __noinline int km_decide_action(__u32 slot, __u32 handle)
 	second = km_route_unit(&blob, unit + 1);
 	third = km_route_unit(&blob, unit + 2);
 	d->retries = first >> 8;
-	if (first >> 32 && bpf_get_prandom_u32() % KM_MILLION < first >> 32)
+	if (first >> 32 && bpf_get_prandom_u32() % KM_ROUTE_MILLION < first >> 32)
 		return km_decide_status(d, second, KM_REASON_FAULT);
 	d->status = first >> 16;
 	if ((first & 0xff) != KM_ACTION_FORWARD) {
@@ -125,7 +124,7 @@ static __always_inline int km_decide_request(__u32 slot)
 		return km_decide_status(d, 404, KM_REASON_NO_ROUTE);
 	if (!routes)
 		return 0;
-	scratch->request.random = bpf_get_prandom_u32() % KM_MILLION;
+	scratch->request.random = KM_ROUTE_NO_DRAW;
 	for (i = 0; i < KM_ROUTE_MAX_RETRIES; i++) {
 		int status = km_route_decide(slot, routes);
 

@@ -25,15 +25,21 @@ __noinline int km_msg_read(struct sk_msg_md *m, __u32 slot, __u32 bytes)
 
 	if (!scratch || length < 1 || length > KM_ROUTE_MAX_HEAD)
 		return -1;
-	if (bpf_msg_pull_data(m, 0, bytes, 0))
-		return -1;
-	asm volatile("" ::: "memory");
 	data = (__u64)m->data;
 	asm volatile("" : "+r"(data)::"memory");
 	end = (__u64)m->data_end;
 	asm volatile("" : "+r"(end)::"memory");
-	if (end - data < length)
-		return -1;
+	if (end - data < length) {
+		if (bpf_msg_pull_data(m, 0, bytes, 0))
+			return -1;
+		asm volatile("" ::: "memory");
+		data = (__u64)m->data;
+		asm volatile("" : "+r"(data)::"memory");
+		end = (__u64)m->data_end;
+		asm volatile("" : "+r"(end)::"memory");
+		if (end - data < length)
+			return -1;
+	}
 	length -= 1;
 	km_route_opaque(length);
 	length &= KM_ROUTE_MAX_HEAD - 1;

@@ -290,6 +290,23 @@ __noinline int km_route_values(__u32 slot, __u32 handle, __u32 first)
 	return KM_ROUTE_WALK_LOST;
 }
 
+#define KM_ROUTE_MILLION 1000000
+#define KM_ROUTE_NO_DRAW 0xffffffff
+
+/* The request's draw as six digits, for the automaton of a fraction; drawn here where the caller has not. */
+static __always_inline void km_route_draw(struct km_route_scratch *scratch)
+{
+	__u32 random, i;
+
+	if (scratch->request.random == KM_ROUTE_NO_DRAW)
+		scratch->request.random = bpf_get_prandom_u32() % KM_ROUTE_MILLION;
+	random = scratch->request.random;
+	for (i = 6; i > 0; i--) {
+		scratch->bytes[KM_ROUTE_DIGITS + i - 1] = '0' + random % 10;
+		random /= 10;
+	}
+}
+
 /* Finds the sets of a lookup. */
 __noinline int km_route_look(__u32 slot, __u32 handle, __u32 number)
 {
@@ -323,6 +340,7 @@ __noinline int km_route_look(__u32 slot, __u32 handle, __u32 number)
 		range = scratch->request.query;
 		break;
 	case KM_ROUTE_FIELD_RANDOM:
+		km_route_draw(scratch);
 		range.offset = KM_ROUTE_DIGITS;
 		range.length = 6;
 		break;
@@ -537,15 +555,10 @@ __noinline int km_route_attempt(__u32 slot, __u32 handle)
 __noinline int km_route_decide(__u32 slot, __u32 handle)
 {
 	struct km_route_scratch *scratch = km_route_slot(slot);
-	__u32 random, i;
+	__u32 i;
 
 	if (!scratch)
 		return KM_ROUTE_NO_TABLE;
-	random = scratch->request.random;
-	for (i = 6; i > 0; i--) {
-		scratch->bytes[KM_ROUTE_DIGITS + i - 1] = '0' + random % 10;
-		random /= 10;
-	}
 	scratch->bytes[KM_ROUTE_COMMA] = ',';
 	for (i = 0; i < KM_ROUTE_MAX_RETRIES; i++) {
 		if (km_route_attempt(slot, handle))
