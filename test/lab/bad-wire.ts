@@ -85,6 +85,20 @@ async function nodeEnd(node: Host, pod: Host): Promise<string> {
   return found.ifname;
 }
 
+/**
+ * Lets these pods send each segment as a packet of its own, on connections that are opened from now on: a run of segments
+ * that leaves as one packet arrives in its order, whatever the wire does.
+ */
+export async function singleSegments(pods: readonly Host[]): Promise<AsyncDisposable> {
+  const set = async (segments: number): Promise<void> => {
+    for (const pod of pods) {
+      await pod.output(['ip', 'link', 'set', 'dev', 'eth0', 'gso_max_segs', String(segments)]);
+    }
+  };
+  await set(1);
+  return { [Symbol.asyncDispose]: () => set(65_535) };
+}
+
 /** Segments that came ahead of others, in these namespaces since they were made: what reordering leaves behind. */
 export async function outOfOrder(hosts: readonly Host[]): Promise<number> {
   let sum = 0;

@@ -1,7 +1,7 @@
 /** HTTP: many requests on one connection, each to its own server, written in any way, over good wires and bad ones. */
 import assert from 'node:assert/strict';
 import { after, before, describe, test as nodeTest, type TestContext } from 'node:test';
-import { type BadWire, badWire, outOfOrder, type WireFaults } from '../lab/bad-wire.ts';
+import { type BadWire, badWire, outOfOrder, singleSegments, type WireFaults } from '../lab/bad-wire.ts';
 import { type LoadResult, loadResult, writtenInPieces } from '../lab/clients.ts';
 import type { Host } from '../lab/host.ts';
 import { forgotten, many } from '../lab/http-mesh.ts';
@@ -67,6 +67,7 @@ describe('HTTP keep-alive', { skip: process.getuid?.() !== 0 && process.env['CI'
       check: (wires: readonly BadWire[], load: LoadResult) => Promise<void>,
     ): Promise<void> => {
       await using stack = new AsyncDisposableStack();
+      stack.use(await singleSegments([shop.client, ...shop.all]));
       const wires: BadWire[] = [];
       for (const pod of whose()) wires.push(stack.use(await badWire(shop.lab.node, pod, faults)));
       t.diagnostic(`by ${wires[0]?.means}`);
@@ -76,15 +77,15 @@ describe('HTTP keep-alive', { skip: process.getuid?.() !== 0 && process.env['CI'
         await check(wires, load);
       }
     };
-    const everyWireLost = async (wires: readonly BadWire[]): Promise<void> => {
-      for (const wire of wires) {
-        const lost = await wire.lost();
-        assert.ok(lost.in > 0 && lost.out > 0, `packets were lost: ${JSON.stringify(lost)}`);
-      }
+    // Of all wires together: of 200 requests a single one may lose none.
+    const packetsWereLost = async (wires: readonly BadWire[]): Promise<void> => {
+      const lost = await Promise.all(wires.map((wire) => wire.lost()));
+      const sum = (way: 'in' | 'out') => lost.reduce((all, one) => all + one[way], 0);
+      assert.ok(sum('in') > 0 && sum('out') > 0, `packets were lost: ${JSON.stringify(lost)}`);
     };
 
     test(`of ${requests} requests none is lost or misrouted when 5 % of the packets ${what} are lost, both ways`, async (t) => {
-      await badly(t, { loseOut: 0.05, loseIn: 0.05 }, ['--connections', '32'], everyWireLost);
+      await badly(t, { loseOut: 0.05, loseIn: 0.05 }, ['--connections', '32'], packetsWereLost);
     });
 
     test(`the same when one packet in five ${what} is overtaken by others`, async (t) => {
@@ -93,14 +94,15 @@ describe('HTTP keep-alive', { skip: process.getuid?.() !== 0 && process.env['CI'
       const flags = ['--connections', '8', '--pieces', '--pad', '5000'];
       await badly(t, { late: 0.2 }, flags, async (wires) => {
         const held = wires.reduce((sum, wire) => sum + wire.held(), 0);
-        assert.ok(held + (await outOfOrder(hosts)) > before, 'packets were late');
+        const early = (await outOfOrder(hosts)) - before;
+        assert.ok(held + early > requests / 50, `late: ${held}, ahead of others: ${early}`);
       });
     });
 
     test(`the same when every packet ${what} is late, at random, and 2 % are lost`, async (t) => {
       const flags = ['--connections', '8', '--pieces', '--pad', '5000'];
       await badly(t, { late: 1, loseOut: 0.02, loseIn: 0.02 }, flags, async (wires, load) => {
-        await everyWireLost(wires);
+        await packetsWereLost(wires);
         assert.ok(load.p50Us > (lateMs * 1000) / 4, `nothing was late: ${load.p50Us} us`);
       });
     });
