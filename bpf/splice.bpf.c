@@ -73,6 +73,24 @@ static __always_inline int km_from_near(struct __sk_buff *skb, struct km_work *w
 	return way == KM_WAY_PASS ? KM_NOT_NEAR : km_send_near(skb, w, way);
 }
 
+/* By this mark a packet is known that comes again; the low half counts how often it came. */
+#define KM_AGAIN_MARK 0x6b6d0000
+#define KM_AGAIN_MOST 64
+
+/*
+ * A client's TCP sends from two CPUs when its program and its acknowledgements are on different ones, so that
+ * packets overtake each other on the way here. Dropped, one would take all behind it along, and nothing would
+ * tell the client before its timer. So it goes back to the end of this CPU's queue, some times. It came from
+ * another namespace, with no mark.
+ */
+static __always_inline int km_come_again(struct __sk_buff *skb, __u32 turns)
+{
+	if (turns >= KM_AGAIN_MOST)
+		return TC_ACT_SHOT;
+	skb->mark = KM_AGAIN_MARK | (turns + 1);
+	return bpf_redirect(skb->ifindex, BPF_F_INGRESS);
+}
+
 /*
  * Ingress of the pod's veth on the host: what the pod sends, be it a client or an endpoint. Which it is more
  * likely to be is looked for first: sockets that connect have ports that halves never have.
@@ -82,10 +100,15 @@ int km_from_pod(struct __sk_buff *skb)
 {
 	struct km_work *w = km_begin(skb, true);
 	bool near, looked = false;
+	__u32 turns = 0;
 	int way;
 
 	if (!w)
 		return TC_ACT_UNSPEC;
+	if ((skb->mark & 0xffff0000) == KM_AGAIN_MARK) {
+		turns = skb->mark & 0xffff;
+		skb->mark = 0;
+	}
 	near = km_is_wire_port(w->p.to_port);
 	if (near && (bpf_ntohs(w->p.from_port) < KM_WIRE_LOWEST || km_is_wire_port(w->p.from_port))) {
 		way = km_from_near(skb, w);
@@ -98,6 +121,8 @@ int km_from_pod(struct __sk_buff *skb)
 		way = km_from_near(skb, w);
 		return way == KM_NOT_NEAR ? TC_ACT_UNSPEC : way;
 	}
+	if (way == KM_WAY_AGAIN)
+		return km_come_again(skb, turns);
 	if (way == KM_WAY_NETWORK && w->device)
 		return km_hand_over(skb, w->device);
 	return km_send(skb, way, true, true, 0);

@@ -272,7 +272,7 @@ __noinline int km_unbound(struct __sk_buff *skb)
 
 /*
  * Follows a chunked body to its end, behind which nothing may come that was not decided. Returns 1 for a
- * packet that overtook others: TCP sends it again. Negative: the body is none, or it does not end where it
+ * packet that overtook others. Negative: the body is none, or it does not end where it
  * says.
  */
 static __always_inline int km_follow_body(struct __sk_buff *skb, struct km_work *w, struct km_flow *f)
@@ -415,7 +415,7 @@ static __always_inline int km_from_client(struct __sk_buff *skb, struct km_work 
 			if (read < 0)
 				return km_bypassed(skb);
 			if (read)
-				return KM_WAY_DROP;
+				return KM_WAY_AGAIN;
 		} else if (!(flags & KM_FLOW_OPAQUE) && km_after(end, f->req_end)) {
 			return km_bypassed(skb);
 		}

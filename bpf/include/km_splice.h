@@ -24,6 +24,7 @@ enum km_way {
 	KM_WAY_DROP = 1,
 	KM_WAY_NETWORK = 2,
 	KM_WAY_CLIENT = 3,
+	KM_WAY_AGAIN = 4, /* too early: behind others that are on another CPU */
 };
 
 #define KM_REAL_WINDOW 65535 /* shown where no endpoint limits what is taken: replies, drains */
