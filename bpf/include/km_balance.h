@@ -206,12 +206,22 @@ __noinline __u64 km_kept_by_affinity(__u64 cluster_id, __u64 netns, __u32 second
 	return id;
 }
 
-__noinline int km_keep_by_affinity(__u64 cluster_id, __u64 netns, __u64 endpoint)
+/* Keeps a client on an endpoint. Of two first requests at once, on two CPUs, one is remembered and serves
+ * both: its endpoint is returned. */
+__noinline __u64 km_keep_by_affinity(__u64 cluster_id, __u64 netns, __u64 endpoint, __u32 seconds,
+				     __u64 avoid)
 {
 	struct km_affinity_key key = {.cluster = cluster_id, .netns = netns};
 	struct km_affinity affinity = {.endpoint = endpoint, .used_ns = bpf_ktime_get_ns()};
+	__u64 other;
 
-	return bpf_map_update_elem(&km_affinity, &key, &affinity, BPF_ANY);
+	if (!bpf_map_update_elem(&km_affinity, &key, &affinity, BPF_NOEXIST))
+		return endpoint;
+	other = km_kept_by_affinity(cluster_id, netns, seconds, avoid);
+	if (other)
+		return other;
+	bpf_map_update_elem(&km_affinity, &key, &affinity, BPF_ANY);
+	return endpoint;
 }
 
 /*
@@ -271,9 +281,7 @@ static __always_inline __u64 km_pick_of(struct km_cluster *cluster, __u64 cluste
 		id = avoid;
 	if (!id)
 		goto refused;
-	if (affinity_s)
-		km_keep_by_affinity(cluster_id, netns, id);
-	return id;
+	return affinity_s ? km_keep_by_affinity(cluster_id, netns, id, affinity_s, avoid) : id;
 refused:
 	stats = bpf_map_lookup_elem(&km_cluster_stats, &cluster_id);
 	if (stats)
