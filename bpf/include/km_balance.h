@@ -206,22 +206,66 @@ __noinline __u64 km_kept_by_affinity(__u64 cluster_id, __u64 netns, __u32 second
 	return id;
 }
 
-/* Keeps a client on an endpoint. Of two first requests at once, on two CPUs, one is remembered and serves
- * both: its endpoint is returned. */
+#define KM_AFFINITY_LOCKS 256
+
+/* By cluster and namespace: entries of an LRU map cannot have locks of their own. */
+struct km_affinity_lock {
+	struct bpf_spin_lock lock;
+	__u32 taken;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, KM_AFFINITY_LOCKS);
+	__type(key, __u32);
+	__type(value, struct km_affinity_lock);
+} km_affinity_lock SEC(".maps");
+
+/* Writes an entry that is as it was seen; false when it is not any more. */
+static __always_inline bool km_take_affinity(struct km_affinity *held, const struct km_affinity *seen,
+					     const struct km_affinity *wanted, __u32 number)
+{
+	struct km_affinity_lock *lock = bpf_map_lookup_elem(&km_affinity_lock, &number);
+	bool same;
+
+	if (!lock)
+		return true;
+	bpf_spin_lock(&lock->lock);
+	lock->taken += 1;
+	same = held->endpoint == seen->endpoint && held->used_ns == seen->used_ns;
+	if (same) {
+		held->endpoint = wanted->endpoint;
+		held->used_ns = wanted->used_ns;
+	}
+	bpf_spin_unlock(&lock->lock);
+	return same;
+}
+
+/*
+ * Keeps a client on an endpoint, and returns the one that it is on: of two first requests at once, on two
+ * CPUs, one is remembered and serves both.
+ */
 __noinline __u64 km_keep_by_affinity(__u64 cluster_id, __u64 netns, __u64 endpoint, __u32 seconds,
 				     __u64 avoid)
 {
 	struct km_affinity_key key = {.cluster = cluster_id, .netns = netns};
-	struct km_affinity affinity = {.endpoint = endpoint, .used_ns = bpf_ktime_get_ns()};
-	__u64 other;
+	struct km_affinity wanted = {.endpoint = endpoint, .used_ns = bpf_ktime_get_ns()};
+	struct km_affinity seen, *held;
 
-	if (!bpf_map_update_elem(&km_affinity, &key, &affinity, BPF_NOEXIST))
+	if (!bpf_map_update_elem(&km_affinity, &key, &wanted, BPF_NOEXIST))
 		return endpoint;
-	other = km_kept_by_affinity(cluster_id, netns, seconds, avoid);
-	if (other)
-		return other;
-	bpf_map_update_elem(&km_affinity, &key, &affinity, BPF_ANY);
-	return endpoint;
+	held = bpf_map_lookup_elem(&km_affinity, &key);
+	if (!held)
+		return endpoint;
+	seen.endpoint = held->endpoint;
+	seen.used_ns = held->used_ns;
+	if (wanted.used_ns - seen.used_ns < (__u64)seconds * KM_NS_PER_S || seen.used_ns > wanted.used_ns) {
+		if (seen.endpoint != avoid && km_endpoint_usable(seen.endpoint, cluster_id))
+			return seen.endpoint;
+	}
+	if (km_take_affinity(held, &seen, &wanted, (cluster_id ^ netns) & (KM_AFFINITY_LOCKS - 1)))
+		return endpoint;
+	return held->endpoint;
 }
 
 /*

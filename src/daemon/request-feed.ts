@@ -50,7 +50,8 @@ export class RequestFeed {
 
   /** Requests have lines in the access log from now on, or no more. */
   setLog(on: boolean): void {
-    if (this.#logging && !on) this.drain();
+    // What waits is of before. When the first log of this process begins, it is of the daemon before, and logged.
+    if (this.#logging !== on && this.#timer !== null) this.drain();
     this.#logging = on;
     this.#update();
   }
@@ -123,6 +124,8 @@ export class RequestFeed {
     else if (this.#timer !== null) {
       clearInterval(this.#timer);
       this.#timer = null;
+      // Else a log that begins later would have it.
+      this.#drainSafely();
     }
   }
 }

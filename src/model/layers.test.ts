@@ -112,3 +112,16 @@ test('many conflicts are told in few lines', () => {
   assert.equal(layers.problems().length, 21);
   assert.match(layers.problems().at(-1)?.reason ?? '', /80 more/);
 });
+
+test('a port whose requests arrive at another service’s listener claims nothing', () => {
+  const layer = new Layer('near');
+  const layers = new Layers([layer]);
+  layers.update(layer.service('a/first', ['0.0.0.0']));
+  layer.service('a/second', ['0.0.0.0']);
+  const second = layer.services.get('a/second');
+  assert.ok(second);
+  layer.services.set('a/second', { ...second, ports: second.ports.map((port) => ({ ...port, listener: 'a/first' })) });
+  layers.update(changed('a/second'));
+  assert.deepEqual(served(layers), ['a/first near 80', 'a/second near 80']);
+  assert.deepEqual(layers.problems(), []);
+});

@@ -149,6 +149,8 @@ export class Layers {
     if (service === undefined) return undefined;
     const lost: string[] = [];
     const ports = service.ports.filter((port) => {
+      // Its requests arrive at another service's listener.
+      if (port.listener !== undefined) return true;
       const others = service.addresses
         .map((address) => listenerOf(address, port))
         .filter((listener) => this.#holder(listener) !== key);
@@ -166,7 +168,8 @@ function listenerOf(address: string, { port, protocol }: Pick<ServicePort, 'port
 }
 
 function listenersOf(service: Service): string[] {
-  return service.addresses.flatMap((address) => service.ports.map((port) => listenerOf(address, port)));
+  const own = service.ports.filter((port) => port.listener === undefined);
+  return service.addresses.flatMap((address) => own.map((port) => listenerOf(address, port)));
 }
 
 function problemOf({ kind, namespace, name, origin }: Service, code: 'KM2001' | 'KM2020', reason: string): Problem {

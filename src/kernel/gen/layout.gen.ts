@@ -3,7 +3,7 @@ import { array, be16, be32, bytes, chars, s32, u32, u64 } from '../codec.ts';
 import type { Codec } from '../codec.ts';
 
 /** Changes whenever an object of another layout could not share this one's maps. */
-export const schema = '3a091fd63a84';
+export const schema = 'c7240525f107';
 
 // km_phrase is the kernel side's own: a union without a name.
 
@@ -191,6 +191,23 @@ export const kmAffinityKey: Codec<KmAffinityKey> = {
     return {
       cluster: view.getBigUint64(offset, true),
       netns: view.getBigUint64(offset + 8, true),
+    };
+  },
+};
+
+export interface KmAffinityLock {
+  readonly taken: number;
+}
+
+export const kmAffinityLock: Codec<KmAffinityLock> = {
+  size: 8,
+  encode(value, view, offset) {
+    view.setUint32(offset + 4, value.taken, true);
+    view.setUint32(offset, 0);
+  },
+  decode(view, offset) {
+    return {
+      taken: view.getUint32(offset + 4, true),
     };
   },
 };
@@ -2121,6 +2138,7 @@ const kmRouteHeaderFieldx128 = array(kmRouteHeaderField, 128);
 /** Every map by name. The value of a per-CPU map is one CPU's. */
 export const mapTypes = {
   km_affinity: { type: 'lru_hash', key: kmAffinityKey, value: kmAffinity, flags: 0 },
+  km_affinity_lock: { type: 'array', key: u32, value: kmAffinityLock, flags: 0 },
   km_backs: { type: 'array', key: u32, value: u32, flags: 0 },
   km_cluster: { type: 'hash', key: u64, value: kmCluster, flags: 1 },
   km_cluster_stats: { type: 'hash', key: u64, value: kmClusterStats, flags: 1 },
