@@ -91,3 +91,18 @@ test('what an earlier daemon left is taken over, or closed', () => {
   shortCut().look(both);
   assert.deepEqual([[...table.keys()], config?.shortCut], [[7], 2]);
 });
+
+test('of many known devices a few are looked at in one go, each in its turn', () => {
+  const many = new Set(Array.from({ length: 20 }, (_, i) => i + 1));
+  queueless = new Set(many);
+  alone = new Set(many);
+  const cut = shortCut();
+  cut.look(many);
+  assert.deepEqual([...table.keys()], [...many], 'new ones all at once');
+  alone.delete(20);
+  const open = [1, 2, 3].map(() => {
+    cut.look(many);
+    return table.has(20);
+  });
+  assert.deepEqual(open, [true, true, false]);
+});
