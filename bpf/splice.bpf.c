@@ -73,21 +73,29 @@ static __always_inline int km_from_near(struct __sk_buff *skb, struct km_work *w
 	return way == KM_WAY_PASS ? KM_NOT_NEAR : km_send_near(skb, w, way);
 }
 
-/* By this mark a packet is known that comes again; the low half counts how often it came. */
-#define KM_AGAIN_MARK 0x6b6d0000
-#define KM_AGAIN_MOST 64
+/* By this mark a packet is known that comes again; the low half says since when, in units of 16 µs. */
+#define KM_AGAIN_MARK  0x6b6d0000
+#define KM_AGAIN_SHIFT 14
+/* 20 ms: who is overtaken may wait for its CPU as long as a program that runs there is given. */
+#define KM_AGAIN_MOST (20 * KM_NS_PER_MS >> KM_AGAIN_SHIFT)
 
 /*
  * A client's TCP sends from two CPUs when its program and its acknowledgements are on different ones, so that
  * packets overtake each other on the way here. Dropped, one would take all behind it along, and nothing would
- * tell the client before its timer. So it goes back to the end of this CPU's queue, some times. It came from
- * another namespace, with no mark.
+ * tell the client before its timer. So it goes back to the end of this CPU's queue, for some time: `mark` is
+ * what it came with. It came from another namespace first, with none.
  */
-static __always_inline int km_come_again(struct __sk_buff *skb, __u32 turns)
+static __always_inline int km_come_again(struct __sk_buff *skb, __u32 mark)
 {
-	if (turns >= KM_AGAIN_MOST)
+	__u16 now = bpf_ktime_get_ns() >> KM_AGAIN_SHIFT;
+
+	if (!mark) {
+		mark = KM_AGAIN_MARK | now;
+	} else if ((__u16)(now - mark) > KM_AGAIN_MOST) {
+		km_count(KM_COUNTER_OVERTAKEN);
 		return TC_ACT_SHOT;
-	skb->mark = KM_AGAIN_MARK | (turns + 1);
+	}
+	skb->mark = mark;
 	return bpf_redirect(skb->ifindex, BPF_F_INGRESS);
 }
 
@@ -100,13 +108,13 @@ int km_from_pod(struct __sk_buff *skb)
 {
 	struct km_work *w = km_begin(skb, true);
 	bool near, looked = false;
-	__u32 turns = 0;
+	__u32 mark = 0;
 	int way;
 
 	if (!w)
 		return TC_ACT_UNSPEC;
 	if ((skb->mark & 0xffff0000) == KM_AGAIN_MARK) {
-		turns = skb->mark & 0xffff;
+		mark = skb->mark;
 		skb->mark = 0;
 	}
 	near = km_is_wire_port(w->p.to_port);
@@ -122,7 +130,7 @@ int km_from_pod(struct __sk_buff *skb)
 		return way == KM_NOT_NEAR ? TC_ACT_UNSPEC : way;
 	}
 	if (way == KM_WAY_AGAIN)
-		return km_come_again(skb, turns);
+		return km_come_again(skb, mark);
 	if (way == KM_WAY_NETWORK && w->device)
 		return km_hand_over(skb, w->device);
 	return km_send(skb, way, true, true, 0);

@@ -277,10 +277,21 @@ __noinline int km_unbound(struct __sk_buff *skb)
  */
 static __always_inline int km_follow_body(struct __sk_buff *skb, struct km_work *w, struct km_flow *f)
 {
-	__u32 skip = f->chunks_seq - w->p.seq, end = 0;
+	__u32 skip = 0, end = 0;
 
-	if (km_after(w->p.seq, f->chunks_seq))
-		return 1;
+	if (km_after(w->p.seq, f->chunks_seq)) {
+		__u32 ahead = w->p.seq - f->chunks_seq;
+
+		/* Between the two there is a chunk's data, or something that has to be read. */
+		if (f->chunks.step != KM_CHUNKS_DATA || ahead > f->chunks.remaining)
+			return 1;
+		f->chunks.remaining -= ahead;
+		if (!f->chunks.remaining)
+			f->chunks.step = KM_CHUNKS_DATA_CR;
+		f->chunks_seq = w->p.seq;
+	} else {
+		skip = f->chunks_seq - w->p.seq;
+	}
 	/* The head, or bytes that were read before. */
 	if (skip >= w->p.payload)
 		return 0;
@@ -309,7 +320,9 @@ static __always_inline int km_read_body(struct __sk_buff *skb, struct km_work *w
 		return 1;
 	bpf_spin_lock(&walk->lock);
 	taken = f->reading;
-	f->reading = 1;
+	/* Not written by who comes second: the first may end in between, and nobody would ever read on. */
+	if (!taken)
+		f->reading = 1;
 	walk->turns += 1;
 	bpf_spin_unlock(&walk->lock);
 	if (taken)

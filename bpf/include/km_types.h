@@ -80,7 +80,8 @@ enum km_counter {
 	KM_COUNTER_PACKET_FAILED = 14, /* a packet could not be written */
 	KM_COUNTER_BEHIND_KICK = 15,   /* bytes that came too early were dropped; TCP sends them again */
 	KM_COUNTER_SCRATCH_BUSY = 16,  /* too many requests at once on one CPU */
-	KM_COUNTER_MAX = 17,
+	KM_COUNTER_OVERTAKEN = 17,     /* bytes of a body were dropped that others should have come before */
+	KM_COUNTER_MAX = 18,
 };
 
 enum km_conn_flags {

@@ -66,15 +66,21 @@ function exercise(from: Host, target: HttpTarget, noKeepAlive: boolean): Exercis
 
 /** A program that prints what it does not like. */
 function program(name: string, command: () => readonly string[], noKeepAlive = false): HttpClient {
-  return {
-    name,
-    run: async (from, target) => {
-      const json = JSON.stringify(exercise(from, target, noKeepAlive));
-      const { code, stdout, stderr } = await from.exec([...command(), json], { timeoutMs });
-      const findings = stdout.split('\n').filter(Boolean);
-      return code === 0 ? findings : [...findings, `exit ${code}: ${stderr}`];
-    },
-  };
+  return { name, run: (from, target) => told(from, command(), exercise(from, target, noKeepAlive)) };
+}
+
+async function told(from: Host, command: readonly string[], what: Exercise): Promise<readonly string[]> {
+  const { code, stdout, stderr } = await from.exec([...command, JSON.stringify(what)], { timeoutMs });
+  const findings = stdout.split('\n').filter(Boolean);
+  return code === 0 ? findings : [...findings, `exit ${code}: ${stderr}`];
+}
+
+/** `count` uploads of 5 MB by a Go program, each by length, chunked and with Expect: its writes move between CPUs. */
+export function uploads(from: Host, target: HttpTarget, count: number): Promise<readonly string[]> {
+  const whole = exercise(from, target, false);
+  const large = whole.uploads.slice(-1);
+  const many = Array.from({ length: count }, () => large).flat();
+  return told(from, [goProgram('go_client')], { ...whole, requests: 0, downloads: [], uploads: many });
 }
 
 const nodeProgram = (way: string) => () => [process.execPath, join(import.meta.dirname, 'clients/http-client.ts'), way];

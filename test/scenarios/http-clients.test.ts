@@ -1,7 +1,7 @@
 /** HTTP: the clients and the bodies that people have, unmodified, through the mesh. */
 import assert from 'node:assert/strict';
 import { after, before, describe, test as nodeTest } from 'node:test';
-import { httpClients } from '../lab/http-clients.ts';
+import { httpClients, uploads } from '../lab/http-clients.ts';
 import { forgotten, many } from '../lab/http-mesh.ts';
 import { colors, Shop, shopAddresses } from '../lab/http-shop.ts';
 import { patternDigest, patternFile } from '../lab/pattern.ts';
@@ -48,6 +48,12 @@ describe('HTTP clients', { skip: process.getuid?.() !== 0 && process.env['CI'] =
       }
     });
   }
+
+  test('uploads of several programs, whose packets leave on both CPUs and overtake each other', async () => {
+    const target = (i: number) => ({ address: shopAddresses[i % 2] ?? '', port: 80, names: colors });
+    const each = Array.from({ length: 3 }, (_, i) => uploads(shop.client, target(i), many(60, 1000)));
+    assert.deepEqual((await Promise.all(each)).flat(), []);
+  });
 
   test('afterwards no server has a connection left and the kernel has forgotten everything', async () => {
     for (const server of shop.all) await noConnections(server, 8080);

@@ -3,7 +3,7 @@ import { array, be16, be32, bytes, chars, s32, u32, u64 } from '../codec.ts';
 import type { Codec } from '../codec.ts';
 
 /** Changes whenever an object of another layout could not share this one's maps. */
-export const schema = 'c7240525f107';
+export const schema = 'aaf615e34a1a';
 
 // km_phrase is the kernel side's own: a union without a name.
 
@@ -52,7 +52,8 @@ export const kmCounter = {
   PACKET_FAILED: 14,
   BEHIND_KICK: 15,
   SCRATCH_BUSY: 16,
-  MAX: 17,
+  OVERTAKEN: 17,
+  MAX: 18,
 } as const;
 export type KmCounter = (typeof kmCounter)[keyof typeof kmCounter];
 
