@@ -21,10 +21,10 @@ char _license[] SEC("license") = "Dual BSD/GPL";
 /* The flow of a socket, and where in it the message begins: what a program's functions pass to each other. */
 struct km_message {
 	struct km_flow_key key;
-	__u32 seq;  /* of the message's first byte */
-	__u32 seen; /* pseudo number up to which the client has received */
-	__u32 busy; /* what was sent before is not all acknowledged, or not answered */
-	__u32 pad;
+	__u32 seq;     /* of the message's first byte */
+	__u32 seen;    /* pseudo number up to which the client has received */
+	__u32 busy;    /* what was sent before is not all acknowledged, or not answered */
+	__u32 pending; /* the request before has not reached TC: KM_FLOW_KICK, _SWITCH or _ECHO */
 };
 
 struct {
@@ -344,7 +344,7 @@ static __noinline int km_forward(struct sk_msg_md *m, __u32 slot, __u32 index, s
 	const struct km_decision *d = km_decision_slot(slot);
 	const struct km_out *out = km_out_slot(slot);
 	__u32 head, gate, current;
-	bool kick, ends;
+	bool kick, ends, joins;
 	struct km_half *half;
 	__u64 total;
 
@@ -366,22 +366,28 @@ static __noinline int km_forward(struct sk_msg_md *m, __u32 slot, __u32 index, s
 	else if (scratch->head.body != KM_BODY_NONE)
 		ends = false;
 	current = f->current;
+	joins = message->pending || (message->busy && index == current && ends);
 	if (message->busy)
-		kick = index != current || !ends;
+		kick = !joins;
 	else
 		kick = half->state != KM_HALF_OPEN || !ends || total > gate ||
 		       scratch->head.flags & (KM_HTTP_EXPECT | KM_HTTP_CONNECT | KM_HTTP_UPGRADE);
-	f->next.request_bytes = total;
 	f->requests += 1;
-	f->flags &= ~(KM_FLOW_ECHO | KM_FLOW_CHUNKED | KM_FLOW_SWITCH);
-	f->target = index;
+	if (!joins) {
+		f->next.request_bytes = total;
+		f->flags &= ~(KM_FLOW_ECHO | KM_FLOW_CHUNKED | KM_FLOW_SWITCH);
+		f->target = index;
+	}
 	if (!kick) {
 		f->req_end = message->seq + total;
-		if (index != current) {
-			f->boundary = message->seq;
-			f->flags |= KM_FLOW_SWITCH;
+		if (!joins) {
+			if (index != current) {
+				f->boundary = message->seq;
+				f->flags |= KM_FLOW_SWITCH;
+			}
+			km_exchange_begin(f, &message->key, f->asked, half->rcv_nxt);
 		}
-		km_exchange_begin(f, half->rcv_nxt);
+		f->asked += 1;
 		if (m->size > total)
 			bpf_msg_apply_bytes(m, total);
 		return SK_PASS;
@@ -398,7 +404,9 @@ static __noinline int km_forward(struct sk_msg_md *m, __u32 slot, __u32 index, s
 		f->chunks_seq = f->req_end;
 		f->flags |= KM_FLOW_CHUNKED;
 	}
+	f->kick_after = f->asked;
 	f->flags |= KM_FLOW_KICK;
+	f->asked += 1;
 	bpf_msg_apply_bytes(m, gate);
 	return SK_PASS;
 }
@@ -473,6 +481,25 @@ static __always_inline bool km_hold(struct km_flow *f)
 	return false;
 }
 
+/*
+ * Whether a request may go behind one that TC has not carried out yet: to the half that this one waits for,
+ * whose kick or switch is for both. It must be plain, and of the same cluster.
+ */
+static __always_inline bool km_joins(const struct km_flow *f, const struct km_message *message,
+				     const struct km_http_head *head, const struct km_decision *d)
+{
+	const struct km_half *half = &f->half[f->target & (KM_HALVES - 1)];
+
+	if (message->pending & KM_FLOW_ECHO || d->kind != KM_DECIDED_FORWARD)
+		return false;
+	if (half->state == KM_HALF_FREE || half->cluster != d->cluster)
+		return false;
+	if (head->body != KM_BODY_NONE && head->body != KM_BODY_LENGTH)
+		return false;
+	return !(head->flags & (KM_HTTP_EXPECT | KM_HTTP_CONNECT | KM_HTTP_UPGRADE)) &&
+	       !((f->next.flags ^ head->flags) & KM_HTTP_HEAD);
+}
+
 /* The beginning of a request. */
 static __always_inline int km_begin(struct sk_msg_md *m, __u32 slot, struct km_flow *f,
 				    const struct km_flow_key *key, __u32 seq, __u32 seen, __u32 acked)
@@ -490,6 +517,7 @@ static __always_inline int km_begin(struct sk_msg_md *m, __u32 slot, struct km_f
 	message->seq = seq;
 	message->seen = seen;
 	message->busy = acked != seq || !km_owes_nothing(f, seen);
+	message->pending = f->flags & (KM_FLOW_KICK | KM_FLOW_SWITCH | (acked != seq ? KM_FLOW_ECHO : 0));
 	length = size > KM_ROUTE_MAX_HEAD ? KM_ROUTE_MAX_HEAD : size;
 	if (km_msg_read(m, slot, length))
 		return SK_DROP;
@@ -533,6 +561,13 @@ static __always_inline int km_begin(struct sk_msg_md *m, __u32 slot, struct km_f
 		km_decide_status(d, 431, KM_REASON_BAD_REQUEST);
 		break;
 	}
+	if (message->pending) {
+		if (!opaque && km_joins(f, message, &scratch->head, d))
+			return km_forward(m, slot, f->target, f, message);
+		/* It would need a kick of its own: the connection ends behind the answers to those before. */
+		f->stopped = 1;
+		return SK_PASS;
+	}
 	km_describe(f, scratch, d, !opaque);
 	if (d->kind == KM_DECIDED_FORWARD) {
 		index = km_choose_half(slot, f, message, d);
@@ -568,7 +603,7 @@ int km_request(struct sk_msg_md *m)
 	bpf_msg_apply_bytes(m, 0);
 	bpf_msg_cork_bytes(m, 0);
 	f->held = 0;
-	if (f->flags & (KM_FLOW_OPAQUE | KM_FLOW_CLOSE))
+	if (f->flags & (KM_FLOW_OPAQUE | KM_FLOW_CLOSE) || f->stopped)
 		return SK_PASS;
 	if (f->requests) {
 		if (f->flags & KM_FLOW_CHUNKED)

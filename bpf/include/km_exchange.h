@@ -32,34 +32,23 @@ static __always_inline void km_answer_begin(struct km_flow *f, __u32 rcv_start)
 	f->answer_seq = rcv_start;
 }
 
-/* The request that waited goes to its endpoint now; what comes from there is its answer. */
-static __noinline int km_exchange_begin(struct km_flow *f, __u32 rcv_start)
+/* Answers that the current half owes. A request behind a kick is not with it yet. */
+static __always_inline __u32 km_owed(const struct km_flow *f)
 {
-	struct km_endpoint_stats *stats;
-	__u64 endpoint;
+	return (f->flags & KM_FLOW_KICK ? f->kick_after : f->asked) - f->answered;
+}
 
-	if (!f)
-		return 0;
-	if (f->now.open && !f->now.lost) {
-		/* Pipelined to the same endpoint: it is told as one more of the request before. */
-		f->now.pipelined += 1;
-	} else {
-		f->now = f->next;
-		if (f->now.has_text)
-			f->now_text = f->next_text;
-		f->now.open = 1;
-		f->now.pipelined = 0;
-		f->now.lost = 0;
-		f->now.rcv_start = rcv_start;
-		km_answer_begin(f, rcv_start);
-	}
-	endpoint = f->next.endpoint;
-	stats = bpf_map_lookup_elem(&km_endpoint_stats, &endpoint);
+/* The endpoint has a request. */
+static __always_inline void km_exchange_active(struct km_exchange *e)
+{
+	__u64 endpoint = e->endpoint;
+	struct km_endpoint_stats *stats = bpf_map_lookup_elem(&km_endpoint_stats, &endpoint);
+
+	e->active = 1;
 	if (stats) {
 		__sync_fetch_and_add(&stats->active, 1);
 		__sync_fetch_and_add(&stats->requests, 1);
 	}
-	return 0;
 }
 
 /* A half takes the request that waits. */
@@ -180,33 +169,80 @@ static __always_inline bool km_owes_nothing(const struct km_flow *f, __u32 seen)
 	if (f->current == KM_NO_HALF)
 		return true;
 	half = &f->half[f->current & (KM_HALVES - 1)];
-	return (!f->now.open || f->now.lost) && seen + half->ack_shift == half->rcv_nxt;
+	return (!km_owed(f) || f->now.lost) && seen + half->ack_shift == half->rcv_nxt;
 }
 
-/* The answer is complete, or will never be (`reason`). */
+static __always_inline void km_exchange_tell(struct km_flow *f, const struct km_flow_key *key,
+					     __u64 response_bytes, __u32 status, __u32 reason)
+{
+	__u64 endpoint = f->now.endpoint;
+	struct km_endpoint_stats *stats = bpf_map_lookup_elem(&km_endpoint_stats, &endpoint);
+
+	f->now.status = status;
+	f->now.reason = reason;
+	if (stats && f->now.active)
+		__sync_fetch_and_add(&stats->active, -1);
+	f->now.active = 0;
+	km_exchange_count(f, key, &f->now, &f->now_text, response_bytes);
+}
+
+/*
+ * The answer is complete, or will never be (`reason`). Requests that were pipelined behind this one to the
+ * same half are told as it was. The socket counts them up and this counts answers, on two CPUs at once: each
+ * has a count of its own.
+ */
 static __noinline __attribute__((unused)) int km_exchange_end(struct km_flow *f,
 							      const struct km_flow_key *key,
 							      __u64 response_bytes, __u32 status,
 							      __u32 reason)
 {
-	struct km_endpoint_stats *stats;
-	__u64 endpoint;
-
-	if (!f || !key || !f->now.open)
+	if (!f || !key || !km_owed(f))
 		return 0;
-	endpoint = f->now.endpoint;
-	f->now.status = status;
-	f->now.reason = reason;
-	f->now.open = 0;
-	stats = bpf_map_lookup_elem(&km_endpoint_stats, &endpoint);
-	if (stats)
-		__sync_fetch_and_add(&stats->active, -1);
-	km_exchange_count(f, key, &f->now, &f->now_text, response_bytes);
-	if (f->now.pipelined) {
-		f->now.pipelined -= 1;
-		f->now.open = 1;
+	km_exchange_tell(f, key, response_bytes, status, reason);
+	f->answered += 1;
+	if (km_owed(f)) {
 		f->now.start_ns = bpf_ktime_get_ns();
+		km_exchange_active(&f->now);
 	}
+	return 0;
+}
+
+/* No answer that is owed comes any more; the first is told. */
+static __noinline __attribute__((unused)) int
+km_exchange_abandon(struct km_flow *f, const struct km_flow_key *key, __u64 response_bytes, __u32 reason)
+{
+	__u32 owed;
+
+	if (!f || !key)
+		return 0;
+	owed = km_owed(f);
+	if (!owed)
+		return 0;
+	f->answered += owed - 1;
+	return km_exchange_end(f, key, response_bytes, f->answer.status,
+			       f->now.lost ? KM_REASON_NONE : reason);
+}
+
+/*
+ * The request that waited goes to its endpoint now; what comes from there is its answer. `before` requests
+ * came before it: the end of the last one's answer may not have been seen.
+ */
+static __noinline int km_exchange_begin(struct km_flow *f, const struct km_flow_key *key, __u32 before,
+					__u32 rcv_start)
+{
+	if (!f || !key)
+		return 0;
+	if (f->answered != before) {
+		km_exchange_tell(f, key, 0, f->answer.status, KM_REASON_NONE);
+		f->answered = before;
+	}
+	f->now = f->next;
+	if (f->now.has_text)
+		f->now_text = f->next_text;
+	f->now.lost = 0;
+	f->now.rcv_start = rcv_start;
+	km_answer_begin(f, rcv_start);
+	km_exchange_active(&f->now);
 	return 0;
 }
 

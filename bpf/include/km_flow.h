@@ -109,16 +109,15 @@ struct km_exchange {
 	__u32 virtual_host;
 	__u16 status;
 	__u8 reason;
-	__u8 open; /* the answer is not complete */
+	__u8 active; /* counted among the active requests of its endpoint */
 	__u8 has_route;
 	__u8 flags; /* enum km_http_flags of the request */
 	__u8 host_length;
 	__u8 path_length;
 	__u8 path_cut;
-	__u8 pipelined; /* further requests behind this one on the same half */
-	__u8 lost;	/* its end cannot be seen: the client's next request tells it */
-	__u8 has_text;	/* km_exchange_text belongs to it */
-	__u8 pad[4];
+	__u8 lost;     /* its end cannot be seen: the client's next request tells it */
+	__u8 has_text; /* km_exchange_text belongs to it */
+	__u8 pad[5];
 };
 
 /* What events tell of a request beside that: kept only while somebody wants them (km_config.requests). */
@@ -139,9 +138,9 @@ struct km_flow {
 	__be16 client_window; /* as in its last packet */
 	__u16 wire_first;
 	__u16 wire_count;
-	__u8 left; /* the socket is in no sockhash any more */
-	__u8 pad;
-	__u32 isn; /* of the pseudo space */
+	__u8 left;    /* the socket is in no sockhash any more */
+	__u8 stopped; /* what comes behind `req_end` was never decided, and never will be (km_stop) */
+	__u32 isn;    /* of the pseudo space */
 	__u32 base;
 	__u32 kick_seq;
 	__u32 kick_end;
@@ -153,7 +152,10 @@ struct km_flow {
 	__u32 echo_ack; /* pseudo number of the reply's first byte */
 	__u32 fin_seq;	/* pseudo number of our own FIN (KM_FLOW_FIN_SENT) */
 	__u32 requests;
-	__u64 source; /* workload */
+	__u32 asked;	  /* requests that were given a half */
+	__u32 answered;	  /* of those */
+	__u32 kick_after; /* `asked` before the kick's request and those that joined it */
+	__u64 source;	  /* workload */
 	__u64 netns;
 	__u64 closed_ns;
 	struct km_response answer;

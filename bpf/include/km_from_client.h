@@ -97,11 +97,7 @@ __noinline int km_stray_syn(struct __sk_buff *skb)
 __noinline int km_client_reset(struct __sk_buff *skb)
 {
 	KM_FIND_FLOW(KM_WAY_DROP);
-	if (f->now.open) {
-		f->now.pipelined = 0;
-		km_exchange_end(f, &w->key, 0, f->answer.status,
-				f->now.lost ? KM_REASON_NONE : KM_REASON_CLIENT_GONE);
-	}
+	km_exchange_abandon(f, &w->key, 0, KM_REASON_CLIENT_GONE);
 	/* A number of ours is the very one that an endpoint expects; the client's may lie behind a kick. */
 	km_end_halves(skb, KM_END_RESET | KM_END_ALL);
 	km_flow_delete(f, &w->key);
@@ -270,11 +266,14 @@ __noinline int km_unbound(struct __sk_buff *skb)
 	return KM_WAY_DROP;
 }
 
-/*
- * Follows a chunked body to its end, behind which nothing may come that was not decided. Returns 1 for a
- * packet that overtook others. Negative: the body is none, or it does not end where it
- * says.
- */
+enum km_body {
+	KM_BODY_READ = 0,
+	KM_BODY_EARLY = 1,   /* the packet overtook others, which have to be read first */
+	KM_BODY_CROSSED = 2, /* the body ends in it, and something else begins */
+	KM_BODY_BAD = 3,     /* it is no body */
+};
+
+/* Follows a chunked body to its end, behind which nothing may come that was not decided. */
 static __always_inline int km_follow_body(struct __sk_buff *skb, struct km_work *w, struct km_flow *f)
 {
 	__u32 skip = 0, end = 0;
@@ -284,7 +283,7 @@ static __always_inline int km_follow_body(struct __sk_buff *skb, struct km_work 
 
 		/* Between the two there is a chunk's data, or something that has to be read. */
 		if (f->chunks.step != KM_CHUNKS_DATA || ahead > f->chunks.remaining)
-			return 1;
+			return KM_BODY_EARLY;
 		f->chunks.remaining -= ahead;
 		if (!f->chunks.remaining)
 			f->chunks.step = KM_CHUNKS_DATA_CR;
@@ -294,15 +293,17 @@ static __always_inline int km_follow_body(struct __sk_buff *skb, struct km_work 
 	}
 	/* The head, or bytes that were read before. */
 	if (skip >= w->p.payload)
-		return 0;
+		return KM_BODY_READ;
 	f->chunks_seq = w->p.seq + w->p.payload;
 	if (!km_chunks_advance(skb, w->p.tcp + w->p.header + skip, w->p.payload - skip, &f->chunks, &end))
-		return f->chunks.step == KM_CHUNKS_BAD ? -1 : 0;
-	if (skip + end != w->p.payload)
-		return -1;
-	f->req_end = f->chunks_seq;
+		return f->chunks.step == KM_CHUNKS_BAD ? KM_BODY_BAD : KM_BODY_READ;
+	f->req_end = w->p.seq + skip + end;
 	f->flags &= ~KM_FLOW_CHUNKED;
-	return 0;
+	if (f->req_end == f->chunks_seq)
+		return KM_BODY_READ;
+	/* A request was written behind the body, where nobody could know that it is one. */
+	f->stopped = 1;
+	return KM_BODY_CROSSED;
 }
 
 /*
@@ -317,7 +318,7 @@ static __always_inline int km_read_body(struct __sk_buff *skb, struct km_work *w
 	int result;
 
 	if (!walk)
-		return 1;
+		return KM_BODY_EARLY;
 	bpf_spin_lock(&walk->lock);
 	taken = f->reading;
 	/* Not written by who comes second: the first may end in between, and nobody would ever read on. */
@@ -326,10 +327,45 @@ static __always_inline int km_read_body(struct __sk_buff *skb, struct km_work *w
 	walk->turns += 1;
 	bpf_spin_unlock(&walk->lock);
 	if (taken)
-		return 1;
+		return KM_BODY_EARLY;
 	result = km_follow_body(skb, w, f);
 	f->reading = 0;
 	return result;
+}
+
+/*
+ * Bytes that were never decided lie behind `req_end`: they do not pass. When the client has the answers to
+ * all that it asked before them it gets our FIN, and knows that they were not answered (RFC 9112 §9.3.2).
+ * KM_WAY_PASS: the packet has none of them, and it is not time yet.
+ */
+__noinline int km_stop(struct __sk_buff *skb)
+{
+	__u32 seq, end;
+	bool done;
+
+	KM_FIND_FLOW(KM_WAY_DROP);
+	seq = w->p.ack;
+	end = w->p.seq + w->p.payload;
+	if (f->current == KM_NO_HALF)
+		done = f->base == f->req_end && f->flags & KM_FLOW_ECHOING &&
+		       !km_before(seq, f->echo_ack + (f->echo_end - f->echo_seq));
+	else
+		done = !km_owed(f) && km_owes_nothing(f, seq);
+	if (done && !(f->flags & (KM_FLOW_KICK | KM_FLOW_SWITCH))) {
+		km_end_halves(skb, KM_END_ALL);
+		f->current = KM_NO_HALF;
+		f->base = f->req_end;
+		f->fin_seq = seq;
+		f->flags |= KM_FLOW_CLOSE | KM_FLOW_FIN_SENT;
+		return km_to_client(skb, w, seq, f->base, KM_TCP_FIN | KM_TCP_ACK,
+				    km_shown_window(f, KM_REAL_WINDOW));
+	}
+	if (!km_after(end, f->req_end))
+		return KM_WAY_PASS;
+	if (!km_before(w->p.seq, f->req_end) || f->current == KM_NO_HALF)
+		return KM_WAY_DROP;
+	/* Decided bytes come with them. */
+	return km_cut(skb, f->req_end - w->p.seq, f->mss) ? km_bypassed(skb) : KM_WAY_PASS;
 }
 
 /* The first bytes of a request that goes to another open half without a kick. False: another CPU has them
@@ -391,15 +427,14 @@ static __always_inline int km_from_client(struct __sk_buff *skb, struct km_work 
 		if (w->p.payload && km_after(end, f->kick_seq)) {
 			if (!km_before(w->p.seq, f->kick_seq))
 				return km_kick_part(skb, w, f);
-			/* The end of the request before and the kick in one packet: let TCP send them apart.
+			/* The end of the request before and the kick in one packet: TCP sends the kick again.
 			 */
 			km_count(KM_COUNTER_BEHIND_KICK);
 			if (f->current == KM_NO_HALF)
 				return KM_WAY_DROP;
-			half = &f->half[f->current & (KM_HALVES - 1)];
-			ack = half->una + half->seq_shift;
-			return km_to_client(skb, w, w->p.ack, ack, KM_TCP_ACK,
-					    km_shown_window(f, f->kick_seq - ack));
+			if (km_cut(skb, f->kick_seq - w->p.seq, f->mss))
+				return km_bypassed(skb);
+			end = w->p.seq + w->p.payload;
 		}
 		if (f->kick_got == f->kick_end && f->current != KM_NO_HALF && !w->p.payload &&
 		    f->half[f->target & (KM_HALVES - 1)].state == KM_HALF_OPEN &&
@@ -415,6 +450,13 @@ static __always_inline int km_from_client(struct __sk_buff *skb, struct km_work 
 		   km_before(w->p.seq, f->echo_end)) {
 		return km_echo(skb);
 	}
+	if (f->stopped && !(flags & (KM_FLOW_CLOSE | KM_FLOW_CHUNKED))) {
+		int way = km_stop(skb);
+
+		if (way != KM_WAY_PASS)
+			return way;
+		end = w->p.seq + w->p.payload;
+	}
 	if (f->current == KM_NO_HALF)
 		return km_unbound(skb);
 	if (w->p.payload) {
@@ -425,10 +467,12 @@ static __always_inline int km_from_client(struct __sk_buff *skb, struct km_work 
 		if (flags & KM_FLOW_CHUNKED) {
 			int read = km_read_body(skb, w, f);
 
-			if (read < 0)
+			if (read == KM_BODY_BAD)
 				return km_bypassed(skb);
-			if (read)
+			if (read == KM_BODY_EARLY)
 				return KM_WAY_AGAIN;
+			if (read == KM_BODY_CROSSED && km_cut(skb, f->req_end - w->p.seq, f->mss))
+				return km_bypassed(skb);
 		} else if (!(flags & KM_FLOW_OPAQUE) && km_after(end, f->req_end)) {
 			return km_bypassed(skb);
 		}

@@ -21,6 +21,8 @@
 #define KM_TCP_RST 0x04
 #define KM_TCP_PSH 0x08
 #define KM_TCP_ACK 0x10
+/* Where they stand in the header. */
+#define KM_TCP_FLAGS_AT 13
 
 #define KM_IP_MORE_OR_OFFSET 0x3fff
 #define KM_TTL		     64
@@ -254,7 +256,7 @@ static __always_inline bool km_packet_read(struct __sk_buff *skb, struct km_pack
 	p->seq = bpf_ntohl(tcp->seq);
 	p->ack = bpf_ntohl(tcp->ack_seq);
 	p->window = bpf_ntohs(tcp->window);
-	p->flags = ((__u8 *)tcp)[13];
+	p->flags = ((__u8 *)tcp)[KM_TCP_FLAGS_AT];
 	p->header = tcp->doff * 4;
 	p->payload = bytes - p->header;
 	return p->header >= sizeof(*tcp) && bytes >= p->header;
@@ -567,6 +569,70 @@ __noinline int km_read_syn(struct __sk_buff *skb)
 			return 0;
 	}
 	return 0;
+}
+
+/* Writes the length of TCP header and payload, which was `before`, and what is summed of it. The payload's
+ * own sum is left alone. */
+static __always_inline int km_change_length(struct __sk_buff *skb, const struct km_packet *p, __u16 before,
+					    __u16 after)
+{
+	const __u16 ip4 = sizeof(struct iphdr);
+	__be16 old = bpf_htons(before), new = bpf_htons(after);
+
+	if (bpf_l4_csum_replace(skb, p->tcp + offsetof(struct tcphdr, check), 0, (__u32) new + (__u16)~old,
+				BPF_F_PSEUDO_HDR))
+		return -1;
+	if (p->ip6)
+		return bpf_skb_store_bytes(skb, ETH_HLEN + offsetof(struct ipv6hdr, payload_len), &new, 2, 0);
+	old = bpf_htons(ip4 + before);
+	new = bpf_htons(ip4 + after);
+	if (bpf_l3_csum_replace(skb, ETH_HLEN + offsetof(struct iphdr, check), old, new, 2))
+		return -1;
+	return bpf_skb_store_bytes(skb, ETH_HLEN + offsetof(struct iphdr, tot_len), &new, 2, 0);
+}
+
+/* Whether the checksum is left to the device: the field has the sum of the pseudo header then (RFC 9293
+ * §3.1). */
+static __always_inline bool km_sum_is_left(struct __sk_buff *skb, const struct km_packet *p)
+{
+	__u64 sum = bpf_htons(IPPROTO_TCP) + bpf_htons(p->header + p->payload);
+	__u16 check;
+
+	if (bpf_skb_load_bytes(skb, p->tcp + offsetof(struct tcphdr, check), &check, sizeof(check)))
+		return false;
+	return check == km_fold16(km_sum_addr(km_sum_addr(sum, p->from, p->ip6), p->to, p->ip6));
+}
+
+/*
+ * Keeps `bytes` of the payload, and what one segment can have. Fails for a packet whose payload is summed
+ * already: no local TCP behind a veth makes such, unless it was told to.
+ */
+__noinline int km_cut(struct __sk_buff *skb, __u32 bytes, __u32 mss)
+{
+	struct km_work *w = km_worked();
+	__u32 header;
+	__u8 flags;
+
+	if (!w || !km_sum_is_left(skb, &w->p))
+		return -1;
+	if (bytes > mss)
+		bytes = mss;
+	if (bytes >= w->p.payload || bytes > 65535)
+		return -1;
+	header = w->p.header;
+	if (bpf_skb_change_tail(skb, w->p.tcp + header + bytes, 0))
+		return -1;
+	if (km_change_length(skb, &w->p, header + w->p.payload, header + bytes))
+		return -1;
+	w->p.payload = bytes;
+	w->p.flags &= ~KM_TCP_FIN;
+	flags = w->p.flags;
+	if (bpf_skb_store_bytes(skb, w->p.tcp + KM_TCP_FLAGS_AT, &flags, sizeof(flags), 0))
+		return -1;
+	if (w->p.ip6)
+		return 0;
+	return bpf_skb_load_bytes(skb, ETH_HLEN + offsetof(struct iphdr, check), &w->p.check,
+				  sizeof(w->p.check));
 }
 
 #endif

@@ -21,7 +21,7 @@
 #include "km_source.h"
 
 /* Decisions that may go on at once on one CPU: sk_msg programs can be preempted by each other. */
-#define KM_ROUTE_SLOTS 4
+#define KM_ROUTE_SLOTS 8
 /* Bytes that one call of km_route_walk() steps over. */
 #define KM_ROUTE_BLOCK	     8
 #define KM_ROUTE_BLOCKS	     16

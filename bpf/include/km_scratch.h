@@ -31,8 +31,11 @@ static __always_inline struct km_slots *km_slots_here(void)
 	return bpf_map_lookup_elem(&km_slots, &zero);
 }
 
-/* A slot, or KM_ROUTE_SLOTS when all are taken. */
-static __always_inline __u32 km_slot_take(void)
+/*
+ * A slot, or KM_ROUTE_SLOTS when all are taken. A function of its own, so that the verifier reads what comes
+ * then once, and not once for each slot.
+ */
+__noinline __u32 km_slot_take(void)
 {
 	struct km_slots *slots = km_slots_here();
 	__u32 slot;
@@ -54,8 +57,9 @@ static __always_inline void km_slot_give(__u32 slot)
 {
 	struct km_slots *slots = km_slots_here();
 
-	if (slots && slot < KM_ROUTE_SLOTS)
-		__sync_fetch_and_add(&slots->taken[slot], -1);
+	km_route_opaque(slot);
+	if (slots)
+		__sync_fetch_and_add(&slots->taken[slot & (KM_ROUTE_SLOTS - 1)], -1);
 }
 
 #endif

@@ -205,11 +205,7 @@ static __noinline int km_flow_done(struct km_flow *f, const struct km_flow_key *
 {
 	if (!f || !key)
 		return 0;
-	if (f->now.open) {
-		f->now.pipelined = 0;
-		km_exchange_end(f, key, 0, f->answer.status,
-				f->now.lost ? KM_REASON_NONE : KM_REASON_CLIENT_GONE);
-	}
+	km_exchange_abandon(f, key, 0, KM_REASON_CLIENT_GONE);
 	f->flags |= KM_FLOW_DONE;
 	if (f->flags & KM_FLOW_CLOSED)
 		km_flow_delete(f, key);
@@ -304,13 +300,13 @@ static __always_inline int km_append_refusal(struct __sk_buff *skb, __u32 at, bo
 __noinline int km_refuse_request(struct __sk_buff *skb)
 {
 	const __u16 header = sizeof(struct tcphdr);
-	__be16 before, after;
 	__u32 bytes, tcp;
 
 	KM_FIND_FLOW(KM_WAY_DROP);
 	bytes = km_refusal_bytes(f);
 	f->flags |= KM_FLOW_CLOSE | KM_FLOW_FIN_SENT | KM_FLOW_REFUSED;
 	f->flags &= ~KM_FLOW_KICK;
+	f->answered = f->asked;
 	f->base = f->kick_end;
 	f->current = KM_NO_HALF;
 	f->fin_seq = f->echo_ack + bytes;
@@ -321,22 +317,7 @@ __noinline int km_refuse_request(struct __sk_buff *skb)
 	tcp = w->p.tcp;
 	if (km_append_refusal(skb, tcp + header, bytes == KM_CONNECT_FAILED_HEAD_BYTES))
 		return km_failed();
-	before = bpf_htons(header);
-	after = bpf_htons(header + bytes);
-	if (bpf_l4_csum_replace(skb, tcp + offsetof(struct tcphdr, check), 0, (__u32)after + (__u16)~before,
-				BPF_F_PSEUDO_HDR))
-		return km_failed();
-	if (w->p.ip6)
-		return bpf_skb_store_bytes(skb, ETH_HLEN + offsetof(struct ipv6hdr, payload_len), &after, 2,
-					   0)
-			       ? km_failed()
-			       : KM_WAY_CLIENT;
-	before = bpf_htons(sizeof(struct iphdr) + header);
-	after = bpf_htons(sizeof(struct iphdr) + header + bytes);
-	if (bpf_l3_csum_replace(skb, ETH_HLEN + offsetof(struct iphdr, check), before, after, 2) ||
-	    bpf_skb_store_bytes(skb, ETH_HLEN + offsetof(struct iphdr, tot_len), &after, 2, 0))
-		return km_failed();
-	return KM_WAY_CLIENT;
+	return km_change_length(skb, &w->p, header, header + bytes) ? km_failed() : KM_WAY_CLIENT;
 }
 
 /*
@@ -354,7 +335,7 @@ static __always_inline int km_release(struct __sk_buff *skb, struct km_work *w, 
 	}
 	if (!km_take_over(w, f, KM_FLOW_KICK, index, f->kick_end, seen))
 		return KM_WAY_DROP;
-	km_exchange_begin(f, half->rcv_nxt);
+	km_exchange_begin(f, &w->key, f->kick_after, half->rcv_nxt);
 	return km_to_client(skb, w, seen, f->kick_end, KM_TCP_ACK, km_shown_window(f, half->window));
 }
 
@@ -390,6 +371,7 @@ __noinline int km_connect_other(struct __sk_buff *skb, __u32 index)
 			return km_send_syn(skb, w, f, half);
 		}
 	}
+	km_exchange_abandon(f, &w->key, 0, KM_REASON_CLIENT_GONE);
 	km_exchange_refused(f, &w->key, 503, KM_REASON_CONNECT_FAILED);
 	return km_refuse_request(skb);
 }

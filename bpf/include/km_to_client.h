@@ -165,11 +165,7 @@ __noinline int km_endpoint_reset(struct __sk_buff *skb)
 	ack = w->p.ack + half->seq_shift;
 	if (!(w->p.flags & KM_TCP_ACK))
 		ack = half->una + half->seq_shift;
-	if (f->now.open) {
-		f->now.pipelined = 0;
-		km_exchange_end(f, &w->key, half->rcv_nxt - f->now.rcv_start, f->answer.status,
-				KM_REASON_ENDPOINT_GONE);
-	}
+	km_exchange_abandon(f, &w->key, half->rcv_nxt - f->now.rcv_start, KM_REASON_ENDPOINT_GONE);
 	km_wire_release(&w->key, half);
 	half->state = KM_HALF_FREE;
 	if (km_parks(f))
@@ -210,16 +206,14 @@ static __always_inline void km_read_answer(struct __sk_buff *skb, struct km_work
 	if (done) {
 		end = f->answer_seq;
 		km_exchange_end(f, &w->key, end - f->now.rcv_start, f->answer.status, KM_REASON_NONE);
-		if (f->now.open) {
-			km_answer_begin(f, end);
-			f->now.rcv_start = end;
-			f->now.lost = km_after(half->rcv_nxt, end);
-		}
+		/* One may be written just now that is to be answered next. */
+		km_answer_begin(f, end);
+		f->now.rcv_start = end;
+		f->now.lost = km_owed(f) && km_after(half->rcv_nxt, end);
 	} else if (w->p.flags & KM_TCP_FIN) {
-		f->now.pipelined = 0;
-		km_exchange_end(f, &w->key, half->rcv_nxt - 1 - f->now.rcv_start, f->answer.status,
-				f->answer.phase >= KM_RESPONSE_UNTIL_CLOSE ? KM_REASON_NONE
-									   : KM_REASON_ENDPOINT_GONE);
+		km_exchange_abandon(f, &w->key, half->rcv_nxt - 1 - f->now.rcv_start,
+				    f->answer.phase >= KM_RESPONSE_UNTIL_CLOSE ? KM_REASON_NONE
+									       : KM_REASON_ENDPOINT_GONE);
 	}
 }
 
@@ -247,7 +241,7 @@ static __always_inline int km_from_half(struct __sk_buff *skb, struct km_work *w
 	if (km_after(w->p.ack, half->una))
 		half->una = w->p.ack;
 	half->window = (__u32)w->p.window << (half->scale & 15);
-	if (f->now.open && !f->now.lost)
+	if (km_owed(f) && !f->now.lost)
 		km_read_answer(skb, w, f, half);
 	km_sock_follow(f);
 	seq = w->p.seq - half->ack_shift;
@@ -256,7 +250,9 @@ static __always_inline int km_from_half(struct __sk_buff *skb, struct km_work *w
 	 */
 	window = half->window;
 	if (f->flags & KM_FLOW_KICK) {
-		__u32 room = (km_before(ack, f->kick_seq) ? f->kick_seq : f->kick_end) - ack;
+		/* Rounded up: the end of the request before must not wait for a window that shows as none. */
+		__u32 room = km_before(ack, f->kick_seq) ? f->kick_seq - ack + (1U << KM_WINDOW_SCALE) - 1
+							 : f->kick_end - ack;
 
 		if (room < window)
 			window = room;

@@ -3,7 +3,7 @@ import { array, be16, be32, bytes, chars, s32, u32, u64 } from '../codec.ts';
 import type { Codec } from '../codec.ts';
 
 /** Changes whenever an object of another layout could not share this one's maps. */
-export const schema = 'aaf615e34a1a';
+export const schema = '54d73590ec39';
 
 // km_phrase is the kernel side's own: a union without a name.
 
@@ -25,6 +25,7 @@ const u32x2 = array(u32, 2);
 const u32x64 = array(u32, 64);
 const bytes128 = bytes(128);
 const bytes16448 = bytes(16448);
+const u64x8 = array(u64, 8);
 
 export const kmConnFlags = {
   REWRITTEN: 1,
@@ -678,13 +679,12 @@ export interface KmExchange {
   readonly virtualHost: number;
   readonly status: number;
   readonly reason: number;
-  readonly open: number;
+  readonly active: number;
   readonly hasRoute: number;
   readonly flags: number;
   readonly hostLength: number;
   readonly pathLength: number;
   readonly pathCut: number;
-  readonly pipelined: number;
   readonly lost: number;
   readonly hasText: number;
 }
@@ -703,15 +703,15 @@ export const kmExchange: Codec<KmExchange> = {
     view.setUint32(offset + 52, value.virtualHost, true);
     view.setUint16(offset + 56, value.status, true);
     view.setUint8(offset + 58, value.reason);
-    view.setUint8(offset + 59, value.open);
+    view.setUint8(offset + 59, value.active);
     view.setUint8(offset + 60, value.hasRoute);
     view.setUint8(offset + 61, value.flags);
     view.setUint8(offset + 62, value.hostLength);
     view.setUint8(offset + 63, value.pathLength);
     view.setUint8(offset + 64, value.pathCut);
-    view.setUint8(offset + 65, value.pipelined);
-    view.setUint8(offset + 66, value.lost);
-    view.setUint8(offset + 67, value.hasText);
+    view.setUint8(offset + 65, value.lost);
+    view.setUint8(offset + 66, value.hasText);
+    view.setUint8(offset + 67, 0);
     view.setUint32(offset + 68, 0);
   },
   decode(view, offset) {
@@ -727,15 +727,14 @@ export const kmExchange: Codec<KmExchange> = {
       virtualHost: view.getUint32(offset + 52, true),
       status: view.getUint16(offset + 56, true),
       reason: view.getUint8(offset + 58),
-      open: view.getUint8(offset + 59),
+      active: view.getUint8(offset + 59),
       hasRoute: view.getUint8(offset + 60),
       flags: view.getUint8(offset + 61),
       hostLength: view.getUint8(offset + 62),
       pathLength: view.getUint8(offset + 63),
       pathCut: view.getUint8(offset + 64),
-      pipelined: view.getUint8(offset + 65),
-      lost: view.getUint8(offset + 66),
-      hasText: view.getUint8(offset + 67),
+      lost: view.getUint8(offset + 65),
+      hasText: view.getUint8(offset + 66),
     };
   },
 };
@@ -774,6 +773,7 @@ export interface KmFlow {
   readonly wireFirst: number;
   readonly wireCount: number;
   readonly left: number;
+  readonly stopped: number;
   readonly isn: number;
   readonly base: number;
   readonly kickSeq: number;
@@ -786,6 +786,9 @@ export interface KmFlow {
   readonly echoAck: number;
   readonly finSeq: number;
   readonly requests: number;
+  readonly asked: number;
+  readonly answered: number;
+  readonly kickAfter: number;
   readonly source: bigint;
   readonly netns: bigint;
   readonly closedNs: bigint;
@@ -809,7 +812,7 @@ export interface KmFlow {
 }
 
 export const kmFlow: Codec<KmFlow> = {
-  size: 1600,
+  size: 1608,
   encode(value, view, offset) {
     view.setUint32(offset, value.flags, true);
     view.setUint8(offset + 4, value.current);
@@ -822,6 +825,7 @@ export const kmFlow: Codec<KmFlow> = {
     view.setUint16(offset + 14, value.wireFirst, true);
     view.setUint16(offset + 16, value.wireCount, true);
     view.setUint8(offset + 18, value.left);
+    view.setUint8(offset + 19, value.stopped);
     view.setUint32(offset + 20, value.isn, true);
     view.setUint32(offset + 24, value.base, true);
     view.setUint32(offset + 28, value.kickSeq, true);
@@ -834,28 +838,29 @@ export const kmFlow: Codec<KmFlow> = {
     view.setUint32(offset + 56, value.echoAck, true);
     view.setUint32(offset + 60, value.finSeq, true);
     view.setUint32(offset + 64, value.requests, true);
-    view.setBigUint64(offset + 72, value.source, true);
-    view.setBigUint64(offset + 80, value.netns, true);
-    view.setBigUint64(offset + 88, value.closedNs, true);
-    kmResponse.encode(value.answer, view, offset + 96);
-    kmChunks.encode(value.chunks, view, offset + 128);
-    view.setUint32(offset + 144, value.answerSeq, true);
-    view.setUint32(offset + 148, value.chunksSeq, true);
-    view.setUint32(offset + 152, value.reading, true);
-    view.setUint32(offset + 156, value.device, true);
-    view.setUint32(offset + 160, value.shortCut, true);
-    view.setUint32(offset + 164, value.tables, true);
-    kmFoundListener.encode(value.listening, view, offset + 168);
-    view.setUint32(offset + 184, value.held, true);
-    view.setUint32(offset + 188, value.fence, true);
-    kmExchange.encode(value.now, view, offset + 192);
-    kmExchange.encode(value.next, view, offset + 264);
-    kmExchangeText.encode(value.nowText, view, offset + 336);
-    kmExchangeText.encode(value.nextText, view, offset + 536);
-    kmHalf.encode(value.victim, view, offset + 736);
-    kmHalfx8.encode(value.half, view, offset + 832);
-    view.setUint8(offset + 19, 0);
-    view.setUint32(offset + 68, 0);
+    view.setUint32(offset + 68, value.asked, true);
+    view.setUint32(offset + 72, value.answered, true);
+    view.setUint32(offset + 76, value.kickAfter, true);
+    view.setBigUint64(offset + 80, value.source, true);
+    view.setBigUint64(offset + 88, value.netns, true);
+    view.setBigUint64(offset + 96, value.closedNs, true);
+    kmResponse.encode(value.answer, view, offset + 104);
+    kmChunks.encode(value.chunks, view, offset + 136);
+    view.setUint32(offset + 152, value.answerSeq, true);
+    view.setUint32(offset + 156, value.chunksSeq, true);
+    view.setUint32(offset + 160, value.reading, true);
+    view.setUint32(offset + 164, value.device, true);
+    view.setUint32(offset + 168, value.shortCut, true);
+    view.setUint32(offset + 172, value.tables, true);
+    kmFoundListener.encode(value.listening, view, offset + 176);
+    view.setUint32(offset + 192, value.held, true);
+    view.setUint32(offset + 196, value.fence, true);
+    kmExchange.encode(value.now, view, offset + 200);
+    kmExchange.encode(value.next, view, offset + 272);
+    kmExchangeText.encode(value.nowText, view, offset + 344);
+    kmExchangeText.encode(value.nextText, view, offset + 544);
+    kmHalf.encode(value.victim, view, offset + 744);
+    kmHalfx8.encode(value.half, view, offset + 840);
   },
   decode(view, offset) {
     return {
@@ -870,6 +875,7 @@ export const kmFlow: Codec<KmFlow> = {
       wireFirst: view.getUint16(offset + 14, true),
       wireCount: view.getUint16(offset + 16, true),
       left: view.getUint8(offset + 18),
+      stopped: view.getUint8(offset + 19),
       isn: view.getUint32(offset + 20, true),
       base: view.getUint32(offset + 24, true),
       kickSeq: view.getUint32(offset + 28, true),
@@ -882,26 +888,29 @@ export const kmFlow: Codec<KmFlow> = {
       echoAck: view.getUint32(offset + 56, true),
       finSeq: view.getUint32(offset + 60, true),
       requests: view.getUint32(offset + 64, true),
-      source: view.getBigUint64(offset + 72, true),
-      netns: view.getBigUint64(offset + 80, true),
-      closedNs: view.getBigUint64(offset + 88, true),
-      answer: kmResponse.decode(view, offset + 96),
-      chunks: kmChunks.decode(view, offset + 128),
-      answerSeq: view.getUint32(offset + 144, true),
-      chunksSeq: view.getUint32(offset + 148, true),
-      reading: view.getUint32(offset + 152, true),
-      device: view.getUint32(offset + 156, true),
-      shortCut: view.getUint32(offset + 160, true),
-      tables: view.getUint32(offset + 164, true),
-      listening: kmFoundListener.decode(view, offset + 168),
-      held: view.getUint32(offset + 184, true),
-      fence: view.getUint32(offset + 188, true),
-      now: kmExchange.decode(view, offset + 192),
-      next: kmExchange.decode(view, offset + 264),
-      nowText: kmExchangeText.decode(view, offset + 336),
-      nextText: kmExchangeText.decode(view, offset + 536),
-      victim: kmHalf.decode(view, offset + 736),
-      half: kmHalfx8.decode(view, offset + 832),
+      asked: view.getUint32(offset + 68, true),
+      answered: view.getUint32(offset + 72, true),
+      kickAfter: view.getUint32(offset + 76, true),
+      source: view.getBigUint64(offset + 80, true),
+      netns: view.getBigUint64(offset + 88, true),
+      closedNs: view.getBigUint64(offset + 96, true),
+      answer: kmResponse.decode(view, offset + 104),
+      chunks: kmChunks.decode(view, offset + 136),
+      answerSeq: view.getUint32(offset + 152, true),
+      chunksSeq: view.getUint32(offset + 156, true),
+      reading: view.getUint32(offset + 160, true),
+      device: view.getUint32(offset + 164, true),
+      shortCut: view.getUint32(offset + 168, true),
+      tables: view.getUint32(offset + 172, true),
+      listening: kmFoundListener.decode(view, offset + 176),
+      held: view.getUint32(offset + 192, true),
+      fence: view.getUint32(offset + 196, true),
+      now: kmExchange.decode(view, offset + 200),
+      next: kmExchange.decode(view, offset + 272),
+      nowText: kmExchangeText.decode(view, offset + 344),
+      nextText: kmExchangeText.decode(view, offset + 544),
+      victim: kmHalf.decode(view, offset + 744),
+      half: kmHalfx8.decode(view, offset + 840),
     };
   },
 };
@@ -1213,6 +1222,7 @@ export interface KmMessage {
   readonly seq: number;
   readonly seen: number;
   readonly busy: number;
+  readonly pending: number;
 }
 
 export const kmMessage: Codec<KmMessage> = {
@@ -1222,7 +1232,7 @@ export const kmMessage: Codec<KmMessage> = {
     view.setUint32(offset + 36, value.seq, true);
     view.setUint32(offset + 40, value.seen, true);
     view.setUint32(offset + 44, value.busy, true);
-    view.setUint32(offset + 48, 0);
+    view.setUint32(offset + 48, value.pending, true);
   },
   decode(view, offset) {
     return {
@@ -1230,6 +1240,7 @@ export const kmMessage: Codec<KmMessage> = {
       seq: view.getUint32(offset + 36, true),
       seen: view.getUint32(offset + 40, true),
       busy: view.getUint32(offset + 44, true),
+      pending: view.getUint32(offset + 48, true),
     };
   },
 };
@@ -1857,13 +1868,13 @@ export interface KmSlots {
 }
 
 export const kmSlots: Codec<KmSlots> = {
-  size: 32,
+  size: 64,
   encode(value, view, offset) {
-    u64x4.encode(value.taken, view, offset);
+    u64x8.encode(value.taken, view, offset);
   },
   decode(view, offset) {
     return {
-      taken: u64x4.decode(view, offset),
+      taken: u64x8.decode(view, offset),
     };
   },
 };
