@@ -18,7 +18,7 @@ interface KubeObject {
 export const list = (...items: readonly KubeObject[]): string =>
   JSON.stringify({ apiVersion: 'v1', kind: 'List', items });
 
-export const namespace = (name: string, labels: Readonly<Record<string, string>> = {}): KubeObject & object => ({
+export const namespace = (name: string, labels: Readonly<Record<string, string>> = {}) => ({
   ...{ apiVersion: 'v1', kind: 'Namespace' },
   metadata: { name, labels },
 });
