@@ -137,7 +137,9 @@ export const httpRoute = (ns: string, parent: string, weights: readonly [v1: num
         matches: [{ headers: [{ name: 'x-user', value: 'jane' }] }],
         backendRefs: [{ name: `${parent}-v2`, port: 80 }],
       },
-      { backendRefs: ['v1', 'v2'].map((version, i) => ({ name: `${parent}-${version}`, port: 80, weight: weights[i] })) },
+      {
+        backendRefs: ['v1', 'v2'].map((version, i) => ({ name: `${parent}-${version}`, port: 80, weight: weights[i] })),
+      },
     ],
   },
 });
