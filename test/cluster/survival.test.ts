@@ -52,7 +52,7 @@ describe('traffic goes on', { skip: missing }, () => {
     await load.flows(50);
     await load.take();
   });
-  after(() => Cluster.down());
+  after(() => Cluster.end());
 
   const rolledOut = (what: string, ns = 'shop', timeoutS = 120): Promise<string> =>
     cluster.kubectl(['-n', ns, 'rollout', 'status', what, `--timeout=${timeoutS}s`], { timeoutMs: timeoutS * 1000 });
