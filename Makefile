@@ -8,7 +8,9 @@ BPF_SOURCES := $(wildcard bpf/*.bpf.c)
 BPF_OBJECTS := $(BPF_SOURCES:bpf/%.bpf.c=build/bpf/%.bpf.o)
 BPF_HEADERS := $(wildcard bpf/include/*.h)
 # cpu v2: 5.10 has v3 as well, but Debian's libbpf and old verifiers are known to take v2 everywhere.
-BPF_CFLAGS  := -O2 -g -target bpf -mcpu=v2 -Wall -Werror -Ibpf/include -I/usr/include/x86_64-linux-gnu
+# Not where the checkout is: the same commit gives the same objects everywhere.
+BPF_CFLAGS  := -O2 -g -target bpf -mcpu=v2 -Wall -Werror -Ibpf/include -I/usr/include/x86_64-linux-gnu \
+	-fdebug-compilation-dir=.
 C_FILES     := $(wildcard bpf/*.c bpf/include/*.h bpf/test/*.c test/lab/clients/*.[ch])
 NODE         = $(shell tools/node.sh)
 NODE_PATH_   = PATH="$(dir $(NODE)):$$PATH"
