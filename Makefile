@@ -8,7 +8,9 @@ BPF_SOURCES := $(wildcard bpf/*.bpf.c)
 BPF_OBJECTS := $(BPF_SOURCES:bpf/%.bpf.c=build/bpf/%.bpf.o)
 BPF_HEADERS := $(wildcard bpf/include/*.h)
 # cpu v2: 5.10 has v3 as well, but Debian's libbpf and old verifiers are known to take v2 everywhere.
-BPF_CFLAGS  := -O2 -g -target bpf -mcpu=v2 -Wall -Werror -Ibpf/include -I/usr/include/x86_64-linux-gnu
+# Not where the checkout is: the same commit gives the same objects everywhere.
+BPF_CFLAGS  := -O2 -g -target bpf -mcpu=v2 -Wall -Werror -Ibpf/include -I/usr/include/x86_64-linux-gnu \
+	-fdebug-compilation-dir=.
 C_FILES     := $(wildcard bpf/*.c bpf/include/*.h bpf/test/*.c test/lab/clients/*.[ch])
 NODE         = $(shell tools/node.sh)
 NODE_PATH_   = PATH="$(dir $(NODE)):$$PATH"
@@ -16,7 +18,7 @@ NODE_PATH_   = PATH="$(dir $(NODE)):$$PATH"
 STAMP       := build/.setup
 FUZZ_TESTS  := $(addprefix src/kernel/,$(addsuffix .test.ts,route-engine http-head http-response edit))
 
-.PHONY: help setup build gen gen-xds gen-check lint format test test-unit test-scenarios test-lab fuzz test-kernels bench demo demo-down clean
+.PHONY: help setup build image image-root gen gen-xds gen-check lint format test test-unit test-scenarios test-lab test-cluster fuzz test-kernels bench demo demo-down clean
 
 help: ## list the verbs
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +41,14 @@ bin/%: tools/launcher.sh Makefile
 	@mkdir -p bin
 	@echo "  BIN      $@"
 	$(Q)install -m 755 tools/launcher.sh $@
+
+image: build ## build/kmesh-image.tar: the container image localhost/kmesh:dev, to import; needs no container engine
+	@echo "  IMAGE    build/kmesh-image.tar"
+	$(Q)$(NODE) tools/image/image.ts --out build/kmesh-image.tar
+
+image-root: build ## build/image-root: the files that the image holds, for an engine (Containerfile)
+	$(Q)rm -rf build/image-root
+	$(Q)$(NODE) tools/image/image.ts --root build/image-root
 
 gen: build ## write src/kernel/gen/layout.gen.ts from the objects' BTF, and docs/errors.md
 	$(Q)$(NODE) tools/gen-layout.ts
@@ -79,6 +89,11 @@ test-lab: build ## scenarios on a real Kubernetes API server and a real istiod, 
 	$(Q)test/lab/istiod/build.sh
 	$(Q)$(NODE) --test test/scenarios/kubernetes.test.ts
 	$(Q)$(NODE) tools/run-tests.ts control-planes
+
+test-cluster: build ## Kmesh on a cluster of two nodes, built first: some 20 minutes, once; the tests take some 6 (root)
+	$(Q)test/lab/cluster/build.sh
+	$(Q)$(MAKE) --no-print-directory image
+	$(Q)$(NODE) tools/run-tests.ts cluster
 
 fuzz: build ## kernel programs beside their references on random input; FUZZ=1000000 cases each, SEED=1 (root)
 	$(Q)KMESH_FUZZ=$(or $(FUZZ),1000000) KMESH_FUZZ_SEED=$(or $(SEED),1) $(NODE) --test --test-concurrency=1 $(FUZZ_TESTS)

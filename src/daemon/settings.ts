@@ -1,6 +1,8 @@
 /** What the daemon can be told: flags, their defaults, and the sizes of the kernel's tables. */
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { type Format, isLevel, type Level, levels } from '../base/log.ts';
+import type { ObjectKind } from '../model/objects.ts';
+import { kindReaders } from '../source/kinds/index.ts';
 import { dnsLabelProblem } from '../source/names.ts';
 import { addXdsFlags, type XdsSettings, xdsSettings } from './xds-settings.ts';
 
@@ -9,6 +11,10 @@ export interface Settings {
   readonly config: string | null;
   /** Null: objects are not read from an API server. */
   readonly kubernetes: KubernetesSettings | null;
+  /** It is the agent of the Kubernetes node `nodeName`. */
+  readonly nodeAgent: boolean;
+  /** Directory of files that keep network namespaces. */
+  readonly netnsPath: string;
   /** Control plane to ask; null: none. */
   readonly xds: XdsSettings | null;
   readonly mode: 'kernel-native' | 'dual-engine';
@@ -42,6 +48,8 @@ export interface KubernetesSettings {
   readonly context: string | null;
   /** Empty: all. */
   readonly namespaces: readonly string[];
+  /** Empty: all. */
+  readonly kinds: readonly ObjectKind[];
 }
 
 interface Size {
@@ -88,6 +96,7 @@ export const sizes: readonly Size[] = [
 const sameSize: Readonly<Record<string, string>> = {
   km_cluster_stats: 'km_cluster',
   km_endpoint_stats: 'km_endpoint',
+  km_flow: 'km_sock',
 };
 
 /** Map name → flag, for messages. */
@@ -142,6 +151,14 @@ export function addFlags(command: Command, hostname: string): Command {
       names,
       [],
     )
+    .option(
+      '--kubernetes-kinds <list>',
+      'read these kinds only, such as Namespace,Pod beside a control plane (default: all)',
+      kinds,
+      [],
+    )
+    .option('--node-agent', 'serve the pods of this Kubernetes node: find them, annotate them (asks for --kubernetes)')
+    .option('--netns-path <dir>', 'where the container runtime keeps network namespaces', '/run/netns')
     .addOption(
       new Option('--mode <mode>', 'which of Kmesh’s two modes')
         .choices(['dual-engine', 'kernel-native'])
@@ -194,6 +211,8 @@ export function settingsOf(options: Readonly<Record<string, unknown>>): Settings
   return {
     config: options['config'] === undefined ? null : text('config'),
     kubernetes: kubernetesOf(options),
+    nodeAgent: options['nodeAgent'] === true,
+    netnsPath: text('netnsPath'),
     xds: xdsSettings(options, process.env),
     mode: text('mode') === 'kernel-native' ? 'kernel-native' : 'dual-engine',
     bpfFsPath: text('bpfFsPath'),
@@ -221,8 +240,21 @@ function kubernetesOf(options: Readonly<Record<string, unknown>>): KubernetesSet
   const context = text('kubernetesContext');
   const given = options['kubernetesNamespaces'];
   const namespaces = Array.isArray(given) ? given.map(String) : [];
-  if (options['kubernetes'] !== true && kubeconfig === null && context === null && namespaces.length === 0) return null;
-  return { kubeconfig, context, namespaces };
+  const list = options['kubernetesKinds'];
+  const kinds = knownKinds.filter((kind) => Array.isArray(list) && list.includes(kind));
+  const asked = options['kubernetes'] === true || options['nodeAgent'] === true;
+  const said = kubeconfig !== null || context !== null || namespaces.length > 0 || kinds.length > 0;
+  return asked || said ? { kubeconfig, context, namespaces, kinds } : null;
+}
+
+const knownKinds: readonly ObjectKind[] = [...kindReaders.values()].map(({ kind }) => kind);
+
+function kinds(text: string): readonly string[] {
+  const list = text.split(',').map((name) => name.trim());
+  if (list.some((name) => !knownKinds.some((kind) => kind === name))) {
+    throw new InvalidArgumentError(`some of ${knownKinds.join(', ')} are expected, with commas between.`);
+  }
+  return list;
 }
 
 function names(text: string): readonly string[] {
