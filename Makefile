@@ -9,7 +9,10 @@ BPF_OBJECTS := $(BPF_SOURCES:bpf/%.bpf.c=build/bpf/%.bpf.o)
 BPF_HEADERS := $(wildcard bpf/include/*.h)
 # cpu v2: 5.10 has v3 as well, but Debian's libbpf and old verifiers are known to take v2 everywhere.
 BPF_CFLAGS  := -O2 -g -target bpf -mcpu=v2 -Wall -Werror -Ibpf/include -I/usr/include/x86_64-linux-gnu
-C_FILES     := $(wildcard bpf/*.c bpf/include/*.h bpf/test/*.c test/lab/clients/*.[ch])
+# Static: it runs on the node, whatever its C library is. The same source gives the same bytes.
+CNI_CFLAGS  := -std=c11 -D_GNU_SOURCE -Os -Wall -Wextra -Werror -static -s -Wl,--build-id=none
+CNI_FILES   := $(wildcard cni/*.[ch])
+C_FILES     := $(CNI_FILES) $(wildcard bpf/*.c bpf/include/*.h bpf/test/*.c test/lab/clients/*.[ch])
 NODE         = $(shell tools/node.sh)
 NODE_PATH_   = PATH="$(dir $(NODE)):$$PATH"
 # Node's own memory: the heap's young half is kept small, since the daemon shares the machine with workloads.
@@ -28,12 +31,17 @@ $(STAMP): tools/setup.sh package-lock.json tools/node/package-lock.json
 	$(Q)tools/setup.sh
 	@mkdir -p build && touch $@
 
-build: setup $(BPF_OBJECTS) bin/kmesh-daemon bin/kmeshctl ## eBPF objects, bin/kmesh-daemon, bin/kmeshctl
+build: setup $(BPF_OBJECTS) build/cni/kmesh-cni bin/kmesh-daemon bin/kmeshctl ## eBPF objects, the CNI plugin, bin/kmesh-daemon, bin/kmeshctl
 
 build/bpf/%.bpf.o: bpf/%.bpf.c $(BPF_HEADERS) Makefile | $(STAMP)
 	@mkdir -p $(@D)
 	@echo "  BPF      $@"
 	$(Q)clang-19 $(BPF_CFLAGS) -c $< -o $@
+
+build/cni/kmesh-cni: $(CNI_FILES) Makefile | $(STAMP)
+	@mkdir -p $(@D)
+	@echo "  CC       $@"
+	$(Q)clang-19 $(CNI_CFLAGS) cni/kmesh-cni.c -o $@
 
 bin/%: tools/launcher.sh Makefile
 	@mkdir -p bin

@@ -16,10 +16,12 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   compile: ['base', 'model'],
   kernel: ['base', 'api'],
   publish: ['base', 'model', 'compile', 'kernel'],
+  node: ['base', 'model', 'kernel'],
+  cni: ['base', 'source', 'node'],
   enrol: ['base', 'model', 'compile', 'kernel', 'publish'],
   probe: ['base', 'model', 'compile', 'kernel', 'api'],
   api: ['base', 'model'],
-  daemon: ['base', 'model', 'source', 'compile', 'publish', 'kernel', 'enrol', 'probe', 'api'],
+  daemon: ['base', 'model', 'source', 'compile', 'publish', 'kernel', 'enrol', 'node', 'cni', 'probe', 'api'],
   ctl: ['base', 'api'],
 };
 

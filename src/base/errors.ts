@@ -203,6 +203,20 @@ export const errorTable = {
     title: 'A setting of the control plane is wrong',
     fix: 'correct the flag or environment variable that the message names',
   },
+  KM5020: { title: 'A call of the CNI plugin is not understood', fix: 'check the CNI configuration of the node' },
+  KM5021: {
+    title: 'A pod cannot be put under the mesh yet',
+    fix: 'nothing to do, the kubelet tries again; if it lasts, see the message',
+  },
+  KM5022: { title: 'A pod is not under the mesh as it should be', fix: 'delete the pod, so that it is made anew' },
+  KM5023: {
+    title: 'The socket of the CNI plugin cannot be made',
+    fix: 'make the directory of --run-path writable for root',
+  },
+  KM5024: {
+    title: 'The CNI configuration of the node cannot be read or changed',
+    fix: 'correct the file that the message names, or name another with --conflist-name',
+  },
   // KM6xxx: kmeshctl
   KM6001: {
     title: 'kmesh-daemon cannot be reached',
