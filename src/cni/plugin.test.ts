@@ -251,7 +251,7 @@ function expectedResult(config: string): object | null {
   if (!['0.3.0', '0.3.1', '0.4.0', '1.0.0', '1.1.0'].includes(String(cniVersion))) return null;
   if (
     typeof runDir !== 'string' ||
-    !config.includes(JSON.stringify(runDir)) ||
+    !config.includes(`"${runDir}"`) ||
     typeof prevResult !== 'object' ||
     prevResult === null ||
     Array.isArray(prevResult)
