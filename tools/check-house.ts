@@ -16,12 +16,12 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   compile: ['base', 'model'],
   kernel: ['base', 'api'],
   publish: ['base', 'model', 'compile', 'kernel'],
-  node: ['base', 'model', 'kernel'],
-  cni: ['base', 'source', 'node'],
   enrol: ['base', 'model', 'compile', 'kernel', 'publish'],
   probe: ['base', 'model', 'compile', 'kernel', 'api'],
   api: ['base', 'model'],
-  daemon: ['base', 'model', 'source', 'compile', 'publish', 'kernel', 'enrol', 'node', 'cni', 'probe', 'api'],
+  node: ['base', 'model', 'source', 'kernel'],
+  cni: ['base', 'model', 'source', 'node'],
+  daemon: ['base', 'model', 'source', 'compile', 'publish', 'kernel', 'enrol', 'probe', 'api', 'node', 'cni'],
   ctl: ['base', 'api'],
 };
 

@@ -6,6 +6,7 @@ cd "$(dirname "$(readlink -f "$0")")/.."
 
 packages=(
 	clang-19 clang-format-19 libbpf-dev bpftool # build: objects, their BTF, libbpf
+	binutils # build: a smaller Node in the image
 	iproute2 iptables procps util-linux # tests: namespaces, the DNAT to measure beside
 	openssl # tests: certificates of API servers
 	curl wget wrk apache2-utils nghttp2-client nginx-light haproxy python3 # tests: real clients and servers

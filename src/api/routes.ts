@@ -34,6 +34,8 @@ export function adminRoutes(backend: AdminBackend): ReadonlyMap<string, Route> {
   const routes = new Map<string, Route>([
     ['/version', { GET: async () => ({ status: 200, json: await backend.version() }) }],
     ['/debug/ready', { GET: () => readiness(backend) }],
+    ['/readyz', { GET: () => readiness(backend) }],
+    ['/healthz', { GET: async () => ({ status: 200, text: 'ok' }) }],
     ['/debug/loggers', { GET: (call) => getLoggers(backend, call), POST: (call) => setLogger(backend, call) }],
     ['/accesslog', { POST: (call) => setAccessLog(backend, call) }],
     ['/monitoring', { POST: (call) => setMonitoring(backend, call) }],

@@ -89,6 +89,8 @@ describe('admin API', () => {
       assert.equal(answer.status, path.includes('dual-engine') ? 400 : 200, path);
       const other: Record<string, string> = {
         '/debug/ready': 'text/plain; charset=utf-8',
+        '/readyz': 'text/plain; charset=utf-8',
+        '/healthz': 'text/plain; charset=utf-8',
         '/observe': 'application/x-ndjson',
       };
       const type = other[path] ?? 'application/json';

@@ -384,7 +384,8 @@ export interface LoggerItem {
  * | method and path | body |
  * |---|---|
  * | GET /version | VersionInfo |
- * | GET /debug/ready | 200 `ready`, or 503 `not ready, pending: ...` |
+ * | GET /debug/ready, GET /readyz | 200 `ready`, or 503 `not ready, pending: ...` |
+ * | GET /healthz | 200 `ok` while the daemon answers |
  * | GET /debug/config_dump/{kernel-native,dual-engine} | the model; the mode that is not running: 400 |
  * | GET /debug/config_dump/bpf/{kernel-native,dual-engine} | the kernel's tables; likewise |
  * | GET /config_dump | the model in the shape of ztunnel's, for `istioctl ztunnel-config -f` |

@@ -9,7 +9,7 @@ import type { Mesh, Problem } from '../model/types.ts';
 import { systemClock } from '../probe/clock.ts';
 import { connectionItem } from '../probe/connections.ts';
 import { explainRequest } from '../probe/explain.ts';
-import { endpointItems, listenerItems, serviceItems, workloadItems } from '../probe/items.ts';
+import { type EnrolmentView, endpointItems, listenerItems, serviceItems, workloadItems } from '../probe/items.ts';
 import type { Names } from '../probe/names.ts';
 import { clusterItems, routeItems } from '../probe/route-items.ts';
 import { ztunnelDump } from '../probe/ztunnel-dump.ts';
@@ -27,6 +27,7 @@ export interface DaemonParts {
   readonly plane: DataPlane;
   readonly controller: Controller;
   readonly enroller: Enroller;
+  readonly enrolment: EnrolmentView;
   readonly telemetry: Telemetry;
   readonly names: Names;
   readonly compiler: RouteCompiler;
@@ -54,7 +55,7 @@ export function adminBackend(d: DaemonParts): AdminBackend {
     status: async () => statusReport(d, pending()),
     checks: async () => d.checks(),
     services: async () => serviceItems(d.mesh),
-    workloads: async () => workloadItems(d.mesh, d.enroller),
+    workloads: async () => workloadItems(d.mesh, d.enrolment),
     endpoints: async () => endpointItems(d.mesh, (id) => d.plane.maps.km_endpoint_stats.get(id), d.telemetry.live()),
     listeners: async () => listenerItems(d.mesh, (id) => d.plane.maps.km_cluster_stats.get(id)),
     routes: async () => routeItems(d.mesh, d.compiler),
@@ -64,12 +65,12 @@ export function adminBackend(d: DaemonParts): AdminBackend {
         cluster: (id) => d.plane.maps.km_cluster_stats.get(id),
       }),
     explain: async (query) =>
-      explainRequest({ mesh: d.mesh, compiler: d.compiler, stateOf: (uid) => d.enroller.state(uid) }, query),
+      explainRequest({ mesh: d.mesh, compiler: d.compiler, stateOf: (uid) => d.enrolment.state(uid) }, query),
     observe: (follow, gone) => d.telemetry.feed.observe(follow, gone),
     connections: async () => d.telemetry.live().map((event) => connectionItem(event, d.names, systemClock)),
     maps: async () => d.telemetry.maps(),
     configDump: async () => ({
-      workloads: workloadItems(d.mesh, d.enroller),
+      workloads: workloadItems(d.mesh, d.enrolment),
       services: [...d.mesh.services.values()],
       ...Object.assign({}, ...d.dumps()),
     }),

@@ -19,6 +19,7 @@ import type { ObjectChanges } from '../model/objects.ts';
 import type { MeshDelta, Problem, Workload } from '../model/types.ts';
 import type { Names } from '../probe/names.ts';
 import type { Publisher } from '../publish/publisher.ts';
+import type { NodeView } from './agent.ts';
 
 export interface ControllerParts {
   /** Of the objects. */
@@ -29,6 +30,7 @@ export interface ControllerParts {
   /** Keeps the route tables that are in force. */
   readonly compiler: RouteCompiler;
   readonly enroller: Enroller;
+  readonly node: Pick<NodeView, 'isHere' | 'changed' | 'enrolled'>;
   /** Makes a publisher that has read the kernel's tables. */
   readonly adopt: () => Publisher;
   readonly log: Logger;
@@ -121,12 +123,16 @@ export class Controller {
     if (!this.#synced || !(namespacesChanged || this.#stale)) return;
     const delta = this.#parts.layers.update(this.#parts.builder.reevaluateNetns());
     if (delta.services.size + delta.workloads.size > 0 || this.#stale) this.#take(delta);
-    else {
-      try {
-        this.#enrol();
-      } catch (error) {
-        this.#fail(error);
-      }
+    else this.enrol();
+  }
+
+  /** Enrols what can be enrolled, although nothing has changed that a source says. */
+  enrol(): void {
+    if (!this.#synced || this.#stale) return;
+    try {
+      this.#enrol();
+    } catch (error) {
+      this.#fail(error);
     }
   }
 
@@ -149,6 +155,7 @@ export class Controller {
     const { layers, names } = this.#parts;
     const addresses = names.update(layers.mesh, delta);
     this.#noteEnrolled(delta);
+    this.#parts.node.changed(delta);
     try {
       // Ahead of the tables that ask for them.
       if (delta.workloads.size > 0 || this.#stale) this.#publisher.publishSources(this.#sources());
@@ -226,13 +233,14 @@ export class Controller {
 
   #enrol(): void {
     this.#parts.enroller.sync(this.#enrolled.values());
+    this.#parts.node.enrolled();
   }
 
-  /** A control plane may know a hundred thousand workloads, of which few are here. */
+  /** A cluster may have a hundred thousand workloads, of which few are here. */
   #noteEnrolled({ workloads }: MeshDelta): void {
     for (const uid of workloads) {
       const workload = this.#parts.layers.mesh.workloads.get(uid);
-      if (workload?.enrolled === true) this.#enrolled.set(uid, workload);
+      if (workload?.enrolled === true && this.#parts.node.isHere(workload)) this.#enrolled.set(uid, workload);
       else this.#enrolled.delete(uid);
     }
   }

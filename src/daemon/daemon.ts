@@ -21,6 +21,7 @@ import { xdsMetrics } from '../probe/xds-metrics.ts';
 import { Publisher } from '../publish/publisher.ts';
 import { tableOf } from '../publish/tables.ts';
 import { CombinedSource } from '../source/combined.ts';
+import { Agent, enrolmentView, plainNode } from './agent.ts';
 import { adminBackend } from './backend.ts';
 import { Controller } from './controller.ts';
 import { DataPlane } from './data-plane.ts';
@@ -133,7 +134,13 @@ async function run(
     start: randomInt(2 ** 31),
     log: log.logger('enrol'),
   });
-  const enroller = new Enroller(tableOf(plane.maps.km_enrolment), namespaces, devices, log.logger('enrol'));
+  const enroller = new Enroller(
+    tableOf(plane.maps.km_enrolment),
+    namespaces,
+    devices,
+    (w) => node.locate(w),
+    log.logger('enrol'),
+  );
   const builder = new MeshBuilder({
     resolveNetns: (path) => namespaces.resolve(path),
     locate: (origin, path) => source.locate(origin, path),
@@ -149,6 +156,15 @@ async function run(
   });
   const layers = new Layers([builder.mesh, ...more.map(({ mesh }) => mesh)]);
   let starting: readonly string[] = ['the kernel programs are not attached yet'];
+  const agent = settings.nodeAgent
+    ? new Agent({
+        ...{ settings, log, mesh: layers.mesh, cgroup: plane.cgroup },
+        state: (uid) => enroller.state(uid),
+        ready: () => attached(),
+        enrol: () => controller.enrol(),
+      })
+    : null;
+  const node = agent ?? plainNode;
   const metrics = new Metrics({
     names,
     version: version.version,
@@ -170,6 +186,7 @@ async function run(
     names,
     compiler,
     enroller,
+    node,
     adopt: () => adopt(plane, now),
     log: log.logger('publish'),
     // What an earlier daemon published stays until each control plane has said all.
@@ -208,6 +225,7 @@ async function run(
     if (controller.failed) return;
     plane.activate();
     starting = [];
+    node.enrolled();
     daemonLog.info('ready', { services: layers.mesh.services.size, seconds: (now() - startedMs) / 1000 });
   };
   const admin = parseHostPort(settings.adminAddress, '--admin-address');
@@ -220,6 +238,7 @@ async function run(
       plane,
       controller,
       enroller,
+      enrolment: enrolmentView(enroller, layers.mesh, (w) => node.isHere(w)),
       telemetry,
       names,
       compiler,
@@ -269,6 +288,7 @@ async function run(
       for (const timer of timers) clearInterval(timer);
       source?.close();
       for (const one of more) one.close();
+      agent?.close();
       controller.close();
       telemetry.drain();
       telemetry.close();

@@ -30,23 +30,25 @@ export class Namespaces {
     return identity;
   }
 
+  /** Nobody asks for the path's identity any more. */
+  forget(path: string): void {
+    this.#told.delete(path);
+  }
+
   cookie(path: string): bigint {
     return this.#cookie(path);
   }
 
   /** Whether a path that was asked for might be answered otherwise now. Costs a stat(2) a path. */
   changed(): boolean {
-    for (const [path, told] of this.#told) {
-      if (identityOf(path) !== told) return true;
-      const seen = this.#seen.get(path);
-      if (seen !== undefined && !this.#isFresh(seen, told)) return true;
-    }
+    for (const [path, told] of this.#told) if (identityOf(path) !== told) return true;
+    for (const [path, seen] of this.#seen) if (!this.#isFresh(seen, identityOf(path))) return true;
     return false;
   }
 
   /** The namespace's addresses; null when there is none (yet). One that has no address yet is looked at each time. */
   resolve(path: string): { readonly path: string; readonly addresses: readonly string[] } | null {
-    const identity = this.identity(path);
+    const identity = identityOf(path);
     const seen = this.#seen.get(path);
     if (seen === undefined || !this.#isFresh(seen, identity)) {
       this.#seen.set(path, { identity, addresses: addressesOf(path), readAt: this.#now() });

@@ -9,6 +9,10 @@ export interface Settings {
   readonly config: string | null;
   /** Null: objects are not read from an API server. */
   readonly kubernetes: KubernetesSettings | null;
+  /** It is the agent of the Kubernetes node `nodeName`. */
+  readonly nodeAgent: boolean;
+  /** Directory of files that keep network namespaces. */
+  readonly netnsPath: string;
   /** Control plane to ask; null: none. */
   readonly xds: XdsSettings | null;
   readonly mode: 'kernel-native' | 'dual-engine';
@@ -142,6 +146,8 @@ export function addFlags(command: Command, hostname: string): Command {
       names,
       [],
     )
+    .option('--node-agent', 'serve the pods of this Kubernetes node: find them, annotate them (asks for --kubernetes)')
+    .option('--netns-path <dir>', 'where the container runtime keeps network namespaces', '/run/netns')
     .addOption(
       new Option('--mode <mode>', 'which of Kmesh’s two modes')
         .choices(['dual-engine', 'kernel-native'])
@@ -194,6 +200,8 @@ export function settingsOf(options: Readonly<Record<string, unknown>>): Settings
   return {
     config: options['config'] === undefined ? null : text('config'),
     kubernetes: kubernetesOf(options),
+    nodeAgent: options['nodeAgent'] === true,
+    netnsPath: text('netnsPath'),
     xds: xdsSettings(options, process.env),
     mode: text('mode') === 'kernel-native' ? 'kernel-native' : 'dual-engine',
     bpfFsPath: text('bpfFsPath'),
@@ -221,7 +229,8 @@ function kubernetesOf(options: Readonly<Record<string, unknown>>): KubernetesSet
   const context = text('kubernetesContext');
   const given = options['kubernetesNamespaces'];
   const namespaces = Array.isArray(given) ? given.map(String) : [];
-  if (options['kubernetes'] !== true && kubeconfig === null && context === null && namespaces.length === 0) return null;
+  const asked = options['kubernetes'] === true || options['nodeAgent'] === true;
+  if (!asked && kubeconfig === null && context === null && namespaces.length === 0) return null;
   return { kubeconfig, context, namespaces };
 }
 

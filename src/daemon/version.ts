@@ -17,6 +17,9 @@ export function versionInfo(): VersionInfo {
 /** The checkout's commit, read from its files: starting git would take longer than loading the programs. */
 function gitCommit(): string {
   try {
+    // An image has no git.
+    const built = join(root, 'build', 'commit');
+    if (existsSync(built)) return readFileSync(built, 'utf8').trim().slice(0, 12);
     const git = join(root, '.git');
     const head = readFileSync(join(git, 'HEAD'), 'utf8').trim();
     const ref = /^ref: (.+)$/.exec(head)?.[1];

@@ -3,7 +3,7 @@ import { beforeEach, test } from 'node:test';
 import { Log } from '../base/log.ts';
 import { workloadId } from '../compile/service.ts';
 import type { Workload } from '../model/types.ts';
-import { type DeviceAccess, Enroller, type EnrolTable } from './enroller.ts';
+import { type DeviceAccess, Enroller, type EnrolTable, type Locate } from './enroller.ts';
 import type { HttpState } from './namespace-programs.ts';
 
 let held: Map<bigint, bigint>;
@@ -12,6 +12,12 @@ let lines: string[];
 let steps: string[];
 let wire: Map<bigint, readonly [first: number, count: number]>;
 let http: HttpState;
+let forgotten: string[];
+/** As `annotated` of src/node does it; `lost` is looked for again. */
+const locate: Locate = ({ netns: path }) =>
+  path === undefined || path === 'lost'
+    ? { reason: 'no network namespace is known', retry: path === 'lost' }
+    : { path };
 
 const table = (maxEntries: number): EnrolTable => ({
   name: 'km_enrolment',
@@ -36,6 +42,7 @@ const table = (maxEntries: number): EnrolTable => ({
 const netns = {
   identity: (path: string) => namespaces.get(path)?.identity ?? null,
   cookie: (path: string) => namespaces.get(path)?.cookie ?? 0n,
+  forget: (path: string) => forgotten.push(path),
 };
 /** Programs at devices, in the order of what is asked of them and of the gate. */
 const devices: DeviceAccess = {
@@ -53,7 +60,7 @@ const devices: DeviceAccess = {
 };
 const enroller = (maxEntries = 10): Enroller => {
   const log = new Log({ format: 'text', level: 'info', write: (line) => lines.push(line) });
-  return new Enroller(table(maxEntries), netns, devices, log.logger('enrol'));
+  return new Enroller(table(maxEntries), netns, devices, locate, log.logger('enrol'));
 };
 const pod = (name: string, path?: string, enrolled = true): Workload => ({
   uid: `Kubernetes//Pod/shop/${name}`,
@@ -75,6 +82,7 @@ beforeEach(() => {
   held = new Map();
   lines = [];
   steps = [];
+  forgotten = [];
   wire = new Map();
   http = { wire: { first: 1024, count: 31_744 }, devices: ['veth2'], reason: null };
   namespaces = new Map([
@@ -168,4 +176,18 @@ test('another run of ports in the kernel is a difference', () => {
   e.sync([pod('a', '/run/netns/a')]);
   wire.set(11n, [1024, 10]);
   assert.equal(e.differences().length, 2);
+});
+
+test('a workload whose namespace may be found later is looked for again, and the path of one that left is forgotten', () => {
+  const e = enroller();
+  e.sync([pod('none')]);
+  assert.equal(e.due(), false);
+  e.sync([pod('lost', 'lost')]);
+  assert.equal(e.due(), true);
+  e.sync([pod('lost', '/run/netns/a')]);
+  assert.equal(e.due(), false);
+  assert.equal(e.netnsOf('Kubernetes//Pod/shop/lost'), '/run/netns/a');
+  assert.deepEqual(forgotten, []);
+  e.sync([]);
+  assert.deepEqual(forgotten, ['/run/netns/a']);
 });

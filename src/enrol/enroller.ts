@@ -16,7 +16,12 @@ export interface NetnsAccess {
   /** Changes when another namespace is behind the path; null when there is none. */
   identity(path: string): string | null;
   cookie(path: string): bigint;
+  /** The path is not asked for any more. */
+  forget(path: string): void;
 }
+
+/** Where a workload's network namespace is, or why that is not known; `retry`: it may be without a change of workloads. */
+export type Locate = (w: Workload) => { readonly path: string } | { readonly reason: string; readonly retry: boolean };
 
 /** The programs at the devices of namespaces, as {@link NamespacePrograms} keeps them. */
 export type DeviceAccess = Pick<NamespacePrograms, 'join' | 'keepOnly' | 'due' | 'differences' | 'devices'>;
@@ -30,6 +35,8 @@ interface State {
   /** Why the workload is not enrolled although its labels say so; null: it is. */
   readonly pending: string | null;
   readonly http: HttpState | null;
+  /** Of its network namespace. */
+  readonly path: string | null;
 }
 
 export type EnrolTable = Pick<Table<bigint, KmEnrolment>, 'name' | 'maxEntries' | 'entries' | 'write' | 'remove'>;
@@ -38,16 +45,20 @@ export class Enroller {
   readonly #table: EnrolTable;
   readonly #netns: NetnsAccess;
   readonly #devices: DeviceAccess;
+  readonly #locate: Locate;
   readonly #log: Logger;
   /** What the kernel holds by cookie. */
   #held: Map<bigint, KmEnrolment> | null = null;
   readonly #known = new Map<string, Known>();
   readonly #state = new Map<string, State>();
+  /** Something may be found that was not found when it was looked for last. */
+  #retry = false;
 
-  constructor(table: EnrolTable, netns: NetnsAccess, devices: DeviceAccess, log: Logger) {
+  constructor(table: EnrolTable, netns: NetnsAccess, devices: DeviceAccess, locate: Locate, log: Logger) {
     this.#table = table;
     this.#netns = netns;
     this.#devices = devices;
+    this.#locate = locate;
     this.#log = log;
   }
 
@@ -64,6 +75,11 @@ export class Enroller {
     return this.#state.get(uid)?.http?.devices ?? [];
   }
 
+  /** Path of a workload's network namespace; null: not known. */
+  netnsOf(uid: string): string | null {
+    return this.#state.get(uid)?.path ?? null;
+  }
+
   /** Devices that have programs. */
   get devices(): number {
     return this.#devices.devices;
@@ -71,7 +87,7 @@ export class Enroller {
 
   /** Whether {@link sync} would do something although no workload and no namespace has changed. */
   due(): boolean {
-    return this.#devices.due();
+    return this.#retry || this.#devices.due();
   }
 
   get enrolled(): number {
@@ -98,19 +114,27 @@ export class Enroller {
     this.#held ??= new Map(this.#table.entries());
     const held = this.#held;
     const states = new Map<string, State>();
-    const owners = new Map<bigint, Workload>();
+    const owners = new Map<bigint, { readonly workload: Workload; readonly path: string }>();
+    this.#retry = false;
     for (const w of workloads) {
       if (!w.enrolled) continue;
-      const found = this.#find(w);
+      const located = this.#locate(w);
+      if ('reason' in located) {
+        this.#retry ||= located.retry;
+        states.set(w.uid, { pending: located.reason, http: null, path: null });
+        continue;
+      }
+      const { path } = located;
+      const found = this.#find(path);
       const pending = typeof found === 'bigint' ? this.#obstacle(found, owners) : found;
-      states.set(w.uid, { pending, http: null });
-      if (typeof found === 'bigint' && pending === null) owners.set(found, w);
+      states.set(w.uid, { pending, http: null, path });
+      if (typeof found === 'bigint' && pending === null) owners.set(found, { workload: w, path });
     }
-    const http = this.#devices.join(new Map([...owners].map(([cookie, w]) => [cookie, w.netns ?? ''])));
+    const http = this.#devices.join(new Map([...owners].map(([cookie, { path }]) => [cookie, path])));
     const wanted = new Map<bigint, KmEnrolment>();
-    for (const [cookie, w] of owners) {
+    for (const [cookie, { workload: w, path }] of owners) {
       const state = http.get(cookie) ?? null;
-      states.set(w.uid, { pending: null, http: state });
+      states.set(w.uid, { pending: null, http: state, path });
       const { first, count } = state?.wire ?? { first: 0, count: 0 };
       wanted.set(cookie, { workload: workloadId(w.uid), wireFirst: first, wireCount: count });
     }
@@ -122,30 +146,40 @@ export class Enroller {
     );
     this.#held = wanted;
     this.#devices.keepOnly(new Set(wanted.keys()));
+    this.#forgetOthers(states);
     this.#report(states);
   }
 
+  /** Paths of pods that are gone come never again. */
+  #forgetOthers(states: ReadonlyMap<string, State>): void {
+    const used = new Set([...states.values()].map(({ path }) => path));
+    for (const { path } of this.#state.values()) {
+      if (path === null || used.has(path)) continue;
+      this.#known.delete(path);
+      this.#netns.forget(path);
+    }
+  }
+
   /** Why a namespace that exists cannot be enrolled for one more workload, or null. */
-  #obstacle(cookie: bigint, owners: ReadonlyMap<bigint, Workload>): string | null {
-    const owner = owners.get(cookie);
+  #obstacle(cookie: bigint, owners: ReadonlyMap<bigint, { readonly workload: Workload }>): string | null {
+    const owner = owners.get(cookie)?.workload;
     if (owner !== undefined) return `its network namespace is that of ${owner.namespace}/${owner.name}`;
     if (owners.size < this.#table.maxEntries) return null;
     return `KM3001 ${this.#table.name} is full (${owners.size}/${this.#table.maxEntries}): raise --max-enrolled`;
   }
 
   /** The cookie, or why there is none. */
-  #find(w: Workload): bigint | string {
-    if (w.netns === undefined) return 'no network namespace is known (annotation kmesh.net/netns)';
-    const identity = this.#netns.identity(w.netns);
+  #find(path: string): bigint | string {
+    const identity = this.#netns.identity(path);
     if (identity === null) {
-      this.#known.delete(w.netns);
-      return `network namespace ${w.netns} does not exist`;
+      this.#known.delete(path);
+      return `network namespace ${path} does not exist`;
     }
-    const known = this.#known.get(w.netns);
+    const known = this.#known.get(path);
     if (known?.identity === identity) return known.cookie;
     try {
-      const cookie = this.#netns.cookie(w.netns);
-      this.#known.set(w.netns, { identity, cookie });
+      const cookie = this.#netns.cookie(path);
+      this.#known.set(path, { identity, cookie });
       return cookie;
     } catch (error) {
       return error instanceof Error ? error.message : String(error);
@@ -157,6 +191,9 @@ export class Enroller {
       const before = this.#state.get(workload);
       if (before === undefined || before.pending !== pending) {
         if (pending === null) this.#log.info('workload enrolled', { workload });
+        // A pod's network namespace goes a moment before the pod does.
+        else if (before?.pending === null)
+          this.#log.info('workload is enrolled no more', { workload, reason: pending });
         else this.#log.warn('workload cannot be enrolled yet', { workload, reason: pending });
       }
       const reason = http?.reason ?? null;

@@ -90,15 +90,23 @@ function inodeOf(path: string): number | null {
 /**
  * `DEVICE:INODE:TIME` of a namespace's file: equal for two paths of one namespace. The time is when the inode was made,
  * because the kernel gives a number again as soon as it is free. Only of a path that holds the namespace (a bind mount, as
- * `ip netns` makes it): under /proc the inode, and so the time, may be a new one at each look. KM4011.
+ * `ip netns` makes it): under /proc the inode, and so the time, may be a new one at each look. Of a process's it is told by
+ * when the process began instead. KM4011.
  */
 export function netnsId(path: string): string {
   try {
     const { dev, ino, ctimeNs } = statSync(path, { bigint: true });
-    return `${dev}:${ino}:${ctimeNs}`;
+    const pid = /^\/proc\/([0-9]+)\/ns\/net$/.exec(path)?.[1];
+    return `${dev}:${ino}:${pid === undefined ? ctimeNs : `${pid}@${startOf(pid)}`}`;
   } catch (cause) {
     throw new KmError('KM4011', `${path}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
   }
+}
+
+/** Field 22 of /proc/pid/stat (proc(5)): clock ticks since the machine started. */
+function startOf(pid: string): string {
+  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+  return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? '';
 }
 
 /** A descriptor of the namespace of a path, for the caller to close. KM4011. */

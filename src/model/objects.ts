@@ -54,6 +54,18 @@ export interface PodObject extends ObjectBase {
   readonly finished: boolean;
   /** Named container ports only. */
   readonly ports: readonly ContainerPort[];
+  /** What only a pod of an API server has. */
+  readonly kubelet?: KubeletPod;
+}
+
+/** A pod as its node's kubelet runs it. */
+export interface KubeletPod {
+  /** metadata.uid */
+  readonly uid: string;
+  /** The uid in names of cgroups and in what a CNI plugin is told; of a static pod it is not the API server's. */
+  readonly runtimeUid: string;
+  /** Annotation `kmesh.net/redirection: enabled`. */
+  readonly redirection: boolean;
 }
 
 export interface ServiceObjectPort {

@@ -4,6 +4,7 @@
  */
 
 import type { ClusterPolicy, HttpRouting } from './http.ts';
+import type { KubeletPod } from './objects.ts';
 
 /** Where an object was read, so that every error can name it. */
 export interface Origin {
@@ -45,6 +46,8 @@ export interface Workload {
   /** Path of the network namespace on this machine, when the object names one (`kmesh.net/netns`). */
   readonly netns?: string;
   readonly node?: string;
+  /** What only a pod of an API server has. */
+  readonly kubelet?: KubeletPod;
   /** `region/zone/subzone`, when the object says it. */
   readonly locality?: string;
   readonly origin: Origin;

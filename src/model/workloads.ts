@@ -1,6 +1,6 @@
 /** Pods and WorkloadEntries as workloads, and the way back from an address to its workload. */
 import { canonicalAddress } from '../base/address.ts';
-import type { DataplaneMode, Labels, PodObject, WorkloadEntryObject } from './objects.ts';
+import type { DataplaneMode, KubeletPod, Labels, PodObject, WorkloadEntryObject } from './objects.ts';
 import { sameStrings } from './same.ts';
 import type { Workload } from './types.ts';
 
@@ -44,6 +44,7 @@ export function makeWorkload(object: WorkloadObject, mode: DataplaneMode, resolv
     ...(object.netns === '' ? {} : { netns: found?.path ?? netnsPath(object.netns) }),
     ...located,
     ...(object.node === '' ? {} : { node: object.node }),
+    ...(object.kubelet === undefined ? {} : { kubelet: object.kubelet }),
   };
 }
 
@@ -65,11 +66,17 @@ export function sameWorkload(a: Workload, b: Workload): boolean {
     a.enrolled === b.enrolled &&
     a.hostNetwork === b.hostNetwork &&
     a.netns === b.netns &&
+    sameKubelet(a.kubelet, b.kubelet) &&
     samePlace(a, b) &&
     a.origin === b.origin &&
     sameStrings(a.addresses, b.addresses) &&
     sameLabels(a.labels, b.labels)
   );
+}
+
+function sameKubelet(a: KubeletPod | undefined, b: KubeletPod | undefined): boolean {
+  if (a === undefined || b === undefined) return a === b;
+  return a.uid === b.uid && a.runtimeUid === b.runtimeUid && a.redirection === b.redirection;
 }
 
 /** Who has an address. Several may: pods of the host's network share its address. */

@@ -18,6 +18,8 @@ const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
 export interface EnrolmentView {
   state(uid: string): string;
   devicesOf(uid: string): readonly string[];
+  /** Null: not known. */
+  netnsOf(uid: string): string | null;
 }
 
 export function workloadItems(mesh: Mesh, enrolment: EnrolmentView): WorkloadItem[] {
@@ -31,7 +33,7 @@ export function workloadItems(mesh: Mesh, enrolment: EnrolmentView): WorkloadIte
     ready: w.ready,
     mesh: enrolment.state(w.uid),
     devices: enrolment.devicesOf(w.uid),
-    netns: w.netns ?? null,
+    netns: enrolment.netnsOf(w.uid) ?? w.netns ?? null,
     labels: w.labels,
     origin: place(w.origin),
   }));

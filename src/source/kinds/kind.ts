@@ -27,8 +27,8 @@ export interface KindReader {
 }
 
 export const metadataTable = fieldTable({
-  read: 'name namespace labels annotations deletionTimestamp ownerReferences generateName',
-  harmless: `uid resourceVersion generation creationTimestamp deletionGracePeriodSeconds finalizers managedFields selfLink
+  read: 'name namespace uid labels annotations deletionTimestamp ownerReferences generateName',
+  harmless: `resourceVersion generation creationTimestamp deletionGracePeriodSeconds finalizers managedFields selfLink
     clusterName`,
 });
 

@@ -1,5 +1,5 @@
 /** core/v1 Pod: addresses, readiness, identity, named ports. Nothing else of its spec changes what the mesh does. */
-import type { ContainerPort } from '../../model/objects.ts';
+import type { ContainerPort, PodObject } from '../../model/objects.ts';
 import type { Protocol } from '../../model/types.ts';
 import { type Fields, fieldTable } from '../fields.ts';
 import { portNameProblem } from '../names.ts';
@@ -59,6 +59,7 @@ export const podReader: KindReader = {
       ready: status.ready && !(meta.fields?.has('deletionTimestamp') ?? false),
       finished: status.finished,
       ports,
+      ...readKubelet(meta),
     };
   },
 };
@@ -82,6 +83,17 @@ function readNetns(meta: Metadata): string {
     annotations?.error('KM1009', ['kmesh.net/netns'], 'must be a name below /run/netns or a path');
   }
   return netns;
+}
+
+/** Only an API server gives uids. */
+function readKubelet({ fields }: Metadata): Pick<PodObject, 'kubelet'> {
+  const uid = fields?.string('uid') ?? '';
+  if (uid === '') return {};
+  const annotations = fields?.map('annotations', null);
+  const redirection = annotations?.string('kmesh.net/redirection') === 'enabled';
+  // A static pod runs under the hash of its file; what the API server has is its mirror.
+  const runtimeUid = annotations?.string('kubernetes.io/config.hash') || uid;
+  return { kubelet: { uid, runtimeUid, redirection } };
 }
 
 /**

@@ -35,6 +35,13 @@ const keepAliveMs = 15_000;
 const maxLineBytes = 64 * 1024 * 1024;
 const maxListBytes = 256 * 1024 * 1024;
 
+interface Ask {
+  readonly method: 'GET' | 'PATCH';
+  readonly body?: string;
+}
+
+const get: Ask = { method: 'GET' };
+
 export class ApiClient {
   readonly #access: ApiAccess;
   readonly #timers: Timers;
@@ -55,8 +62,8 @@ export class ApiClient {
   }
 
   /** The bytes of one answer. Throws as {@link get}. */
-  async read(path: string, signal: AbortSignal): Promise<Buffer> {
-    const { response, alive } = await this.#open(path, signal);
+  async read(path: string, signal: AbortSignal, ask: Ask = get): Promise<Buffer> {
+    const { response, alive } = await this.#open(path, signal, ask);
     const parts: Buffer[] = [];
     let size = 0;
     try {
@@ -70,6 +77,11 @@ export class ApiClient {
       alive.end();
     }
     return Buffer.concat(parts);
+  }
+
+  /** Changes an object by a JSON merge patch (RFC 7396). Throws as {@link get}. */
+  async patch(path: string, change: unknown, signal: AbortSignal): Promise<unknown> {
+    return parse(await this.read(path, signal, { method: 'PATCH', body: JSON.stringify(change) }));
   }
 
   /**
@@ -106,15 +118,20 @@ export class ApiClient {
     this.#agent = null;
   }
 
-  async #open(path: string, signal: AbortSignal): Promise<{ response: IncomingMessage; alive: Alive }> {
+  async #open(
+    path: string,
+    signal: AbortSignal,
+    { method, body }: Ask = get,
+  ): Promise<{ response: IncomingMessage; alive: Alive }> {
     const credentials = await this.#access.credentials();
     const agent = this.#agentFor(credentials);
     const headers: Record<string, string> = { accept: 'application/json', 'user-agent': 'kmesh-daemon' };
     if (credentials.token !== null) headers['authorization'] = `Bearer ${credentials.token}`;
     else if (credentials.basic !== null) headers['authorization'] = credentials.basic;
+    if (method === 'PATCH') headers['content-type'] = 'application/merge-patch+json';
     const url = `${this.#access.server}${path}`;
     const send = url.startsWith('https:') ? requestHttps : requestHttp;
-    const request = send(url, { agent, headers, signal });
+    const request = send(url, { method, agent, headers, signal });
     request.on('socket', (socket) => socket.setKeepAlive(true, keepAliveMs));
     const alive = aliveWithin(this.#timers, silenceMs, () =>
       request.destroy(new Error(`no answer within ${silenceMs / 1000} s`)),
@@ -124,7 +141,7 @@ export class ApiClient {
         request.once('response', resolve);
         // For ever: a request may fail again after it has failed.
         request.on('error', reject);
-        request.end();
+        request.end(body);
       });
       alive();
       if (response.statusCode === 200) return { response, alive };

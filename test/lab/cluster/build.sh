@@ -1,0 +1,89 @@
+#!/bin/bash
+# Builds what a cluster of two nodes is made of, by the Go module proxy, into a cache outside the checkout: Kubernetes and etcd
+# as one program, images of pause, CoreDNS and the tests' own pod, and the CRDs. What is there already is left alone.
+# Cost, once: some 20 minutes of one CPU, 250 MB here, 5 GB in Go's own caches, which may be deleted afterwards.
+set -euo pipefail
+
+here=$(dirname "$(readlink -f "$0")")
+cache=${KMESH_CLUSTER_CACHE:-$HOME/.cache/kmesh-cluster}
+kubernetes=1.35.4
+gateway=v1.6.3
+istio=v1.31.4
+istiod=v0.0.0-20260827124520-eed52ebb66ad
+coredns=v1.14.7
+
+PATH=$PATH:/usr/local/go/bin
+export CGO_ENABLED=0
+mkdir -p "$cache"/{bin,images,crds,src}
+
+packages=(containerd runc containernetworking-plugins conntrack ipset ethtool socat iptables nftables iproute2 openssl)
+missing=()
+for package in "${packages[@]}"; do
+	dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
+done
+if [ ${#missing[@]} -gt 0 ]; then
+	echo "  APT      ${missing[*]}"
+	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+fi
+
+module_directory() {
+	(cd "$cache" && go mod download -json "$1@$2" | sed -n 's/^\t"Dir": "\(.*\)",$/\1/p')
+}
+build() { # OUT: not under the name that is looked for until it is whole
+	go build -mod=mod -ldflags "-s -w ${2:-}" -o "$1.part" .
+	mv "$1.part" "$1"
+}
+
+if [ ! -x "$cache/bin/hyperkube" ]; then
+	echo "  GO       Kubernetes $kubernetes: some 10 minutes"
+	source=$cache/src/hyperkube
+	mkdir -p "$source" && cp "$here"/go/hyperkube/*.go "$source" && cd "$source"
+	module=$(module_directory k8s.io/kubernetes "v$kubernetes")
+	{
+		echo "module hyperkube"
+		grep -E '^go [0-9]' "$module/go.mod"
+		echo "require k8s.io/kubernetes v$kubernetes"
+		awk '$1 == "go.etcd.io/etcd/server/v3" { print "require", $1, $2 }' "$module/go.mod"
+		echo "replace ("
+		awk -v version="v0.${kubernetes#1.}" '$2 == "=>" && $3 ~ /^\.\/staging/ { print "\t" $1 " => " $1 " " version }' "$module/go.mod"
+		echo ")"
+	} >go.mod
+	cp "$module/go.sum" go.sum
+	stamps=
+	for package in k8s.io/component-base/version k8s.io/client-go/pkg/version; do
+		stamps+=" -X $package.gitVersion=v$kubernetes -X $package.gitMajor=1 -X $package.gitMinor=35"
+	done
+	build "$cache/bin/hyperkube" "$stamps"
+	for name in etcd kubectl kubelet kube-{apiserver,controller-manager,scheduler,proxy}; do ln -sf hyperkube "$cache/bin/$name"; done
+fi
+
+image() { # NAME TAG: builds go/NAME in the directory that the caller has made
+	build "$cache/bin/$1.image"
+	"$here/../../../tools/node.sh" >/dev/null
+	"$("$here/../../../tools/node.sh")" "$here/images.ts" "$cache/images/$1.tar" "$2" "$cache/bin/$1.image"
+	rm "$cache/bin/$1.image"
+}
+if [ ! -e "$cache/images/coredns.tar" ]; then
+	echo "  GO       CoreDNS $coredns: some minutes"
+	mkdir -p "$cache/src/coredns" && cp "$here/go/coredns/main.go" "$cache/src/coredns" && cd "$cache/src/coredns"
+	printf 'module coredns\n\ngo 1.25.0\n\nrequire github.com/coredns/coredns %s\n' "$coredns" >go.mod
+	image coredns localhost/coredns:1
+fi
+for name in pause web; do
+	[ "$cache/images/$name.tar" -nt "$here/go/$name/main.go" ] && continue
+	echo "  GO       $name"
+	mkdir -p "$cache/src/$name" && cp "$here/go/$name/main.go" "$cache/src/$name" && cd "$cache/src/$name"
+	printf 'module %s\n\ngo 1.21\n' "$name" >go.mod
+	image "$name" "localhost/$name:1"
+done
+
+if [ ! -e "$cache/crds/istio.yaml" ]; then
+	echo "  CRDS     Gateway API $gateway, Istio $istio"
+	install -m 644 "$(module_directory sigs.k8s.io/gateway-api "$gateway")"/config/crd/standard/*.yaml "$cache/crds"
+	install -m 644 "$(module_directory istio.io/api "$istio")/kubernetes/customresourcedefinitions.gen.yaml" "$cache/crds/istio.yaml"
+fi
+if [ ! -x "$cache/bin/pilot-discovery" ]; then
+	echo "  GO       istiod: some 10 minutes"
+	GOBIN=$cache/bin go install -ldflags '-s -w' "istio.io/istio/pilot/cmd/pilot-discovery@$istiod"
+fi
+echo "$cache has a cluster's programs and images"
