@@ -23,6 +23,7 @@ import { tableOf } from '../publish/tables.ts';
 import { CombinedSource } from '../source/combined.ts';
 import { Agent, enrolmentView, plainNode } from './agent.ts';
 import { adminBackend } from './backend.ts';
+import { Cni } from './cni.ts';
 import { Controller } from './controller.ts';
 import { DataPlane } from './data-plane.ts';
 import { sweepFlows } from './flow-sweep.ts';
@@ -165,6 +166,7 @@ async function run(
       })
     : null;
   const node = agent ?? plainNode;
+  const cni = agent !== null && settings.cni ? new Cni({ settings, log, mesh: layers.mesh, claims: agent.pods }) : null;
   const metrics = new Metrics({
     names,
     version: version.version,
@@ -214,6 +216,7 @@ async function run(
     // An object of a kind that is not supported (KM1007) has never been in the kernel.
     unreadable = batch.problems.some((p) => p.severity === 'error' && !p.lastGoodInForce && p.code !== 'KM1007');
     guarded('taking over a change', () => controller.apply(batch))();
+    if (cni !== null) guarded('listing enrolled namespaces', () => cni.changed(batch))();
     problemLog.report(problems());
     if (!attached() && running) guarded('attaching', activate)();
   });
@@ -248,7 +251,7 @@ async function run(
       sources,
       dumps: () => more.flatMap((one) => one.dump() ?? []),
       problems,
-      starting: () => [...source.pending(), ...starting],
+      starting: () => [...source.pending(), ...starting, ...(cni?.pending() ?? [])],
       checks,
     }),
     onError: (error) => daemonLog.error('an admin request failed', { error: String(error) }),
@@ -264,6 +267,7 @@ async function run(
   lookAtStack();
   activate();
   for (const one of more) one.start();
+  await cni?.start();
   running = true;
   const every = (milliseconds: number, what: string, action: () => void): NodeJS.Timeout =>
     setInterval(guarded(what, action), milliseconds);
@@ -288,6 +292,7 @@ async function run(
       for (const timer of timers) clearInterval(timer);
       source?.close();
       for (const one of more) one.close();
+      cni?.close();
       agent?.close();
       controller.close();
       telemetry.drain();
