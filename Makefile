@@ -19,7 +19,7 @@ NODE_PATH_   = PATH="$(dir $(NODE)):$$PATH"
 STAMP       := build/.setup
 FUZZ_TESTS  := $(addprefix src/kernel/,$(addsuffix .test.ts,route-engine http-head http-response edit))
 
-.PHONY: help setup build image image-root gen gen-xds gen-check lint format test test-unit test-scenarios test-lab fuzz test-kernels bench demo demo-down clean
+.PHONY: help setup build image image-root chart gen gen-xds gen-check lint format test test-unit test-scenarios test-lab fuzz test-kernels bench demo demo-down clean
 
 help: ## list the verbs
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,6 +55,9 @@ image: build ## build/kmesh-image.tar: the container image localhost/kmesh:dev, 
 image-root: build ## build/image-root: the files that the image holds, for an engine (Containerfile)
 	$(Q)rm -rf build/image-root
 	$(Q)$(NODE) tools/image/image.ts --root build/image-root
+
+chart: setup ## deploy/kmesh.yaml and the chart's golden files, of deploy/helm/kmesh; needs helm
+	$(Q)$(NODE) tools/chart.ts
 
 gen: build ## write src/kernel/gen/layout.gen.ts from the objects' BTF, and docs/errors.md
 	$(Q)$(NODE) tools/gen-layout.ts

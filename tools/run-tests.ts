@@ -16,11 +16,11 @@ function testsBelow(directory: string): string[] {
 }
 
 const groups: Readonly<Record<string, () => string[]>> = {
-  unit: () => [...testsBelow('src'), ...testsBelow('tools/image')],
+  unit: () => [...testsBelow('src'), ...testsBelow('tools')],
   lab: () => testsBelow('test/lab'),
   scenarios: () => testsBelow('test/scenarios'),
   'control-planes': () => testsBelow('test/scenarios').filter((path) => /\/(istiod|xds-[a-z]+)\.test\.ts$/.test(path)),
-  all: () => [...testsBelow('src'), ...testsBelow('tools/image'), ...testsBelow('test')],
+  all: () => [...testsBelow('src'), ...testsBelow('tools'), ...testsBelow('test')],
 };
 
 const group = process.argv[2] ?? 'all';

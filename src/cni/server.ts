@@ -26,6 +26,11 @@ export interface CniServerOptions {
 
 export const socketPath = (runDirectory: string): string => join(runDirectory, 'cni.sock');
 
+/** What a daemon that was killed left. */
+export function removeSocket(runDirectory: string): void {
+  rmSync(socketPath(runDirectory), { force: true });
+}
+
 /** Listens. KM5023. Closing it removes the socket. */
 export async function startCniServer(options: CniServerOptions): Promise<Server> {
   const { runDirectory, log } = options;
@@ -38,8 +43,8 @@ export async function startCniServer(options: CniServerOptions): Promise<Server>
   server.maxConnections = maxConnections;
   try {
     mkdirSync(runDirectory, { recursive: true, mode: 0o755 });
-    // What a killed daemon left. Another living one would hold the lock of the pins.
-    rmSync(path, { force: true });
+    // Another living daemon would hold the lock of the pins.
+    removeSocket(runDirectory);
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject);
       server.listen(path, resolve);

@@ -5,8 +5,8 @@ import { KmError } from '../base/errors.ts';
 import { probeFeatures } from '../kernel/features.ts';
 import { openLibbpf } from '../kernel/libbpf.ts';
 import { startDaemon } from './daemon.ts';
-import { addFlags, settingsOf } from './settings.ts';
-import { uninstall } from './uninstall.ts';
+import { addFlags, cniDefaults, settingsOf } from './settings.ts';
+import { type UninstallOptions, uninstall } from './uninstall.ts';
 import { versionInfo } from './version.ts';
 
 const exitUsage = 64;
@@ -73,11 +73,14 @@ program
 
 program
   .command('uninstall')
-  .description('take everything of the mesh out of the kernel: hooks, programs, maps, pins')
+  .description('take everything of the mesh off this machine: hooks, programs, maps, pins, the CNI plugin')
   .option('--bpf-fs-path <dir>', 'where programs and maps are pinned', '/sys/fs/bpf/kmesh')
+  .option('--cni-etc-path <dir>', 'CNI configuration of the node', cniDefaults.etc)
+  .option('--cni-bin-path <dir>', 'CNI plugins of the node', cniDefaults.bin)
+  .option('--run-path <dir>', 'directory of the socket for the CNI plugin', cniDefaults.run)
   .exitOverride()
-  .action((options: { bpfFsPath: string }) => {
-    for (const line of uninstall(options.bpfFsPath)) stdout(`removed ${line}\n`);
+  .action((options: UninstallOptions) => {
+    for (const line of uninstall(options)) stdout(`removed ${line}\n`);
   });
 
 function checks() {

@@ -134,6 +134,11 @@ export class ControlPlane {
     }
   }
 
+  /** What is at a path, as the administrator sees it. */
+  async read<T>(path: string): Promise<T> {
+    return JSON.parse(await this.#get(path)) as T;
+  }
+
   async #send(lines: readonly object[]): Promise<number> {
     const program = [process.execPath, join(import.meta.dirname, 'apply.ts'), this.#url];
     const proof = hasRealServer ? ['ca.crt', 'admin.crt', 'admin.key'].map((name) => this.#file(name)) : [];
