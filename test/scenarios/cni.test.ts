@@ -156,9 +156,9 @@ describe('pods that a container runtime starts', { skip: why }, () => {
   test('a pod of a StatefulSet that is made anew is not taken for the one before it', async () => {
     const first = await pod('shop', 'set-0');
     await runtime.add(first);
-    await api.remove({ apiVersion: 'v1', kind: 'Pod', metadata: { name: 'set-0', namespace: 'shop' } });
-    await runtime.delete(first);
     const path = '/api/v1/namespaces/shop/pods/set-0';
+    await api.removeAt(`${path}?gracePeriodSeconds=0`);
+    await runtime.delete(first);
     const gone = async () => (await api.read<{ kind: string }>(path)).kind === 'Status';
     await until('the pod is gone', gone, 40_000 * patience);
     const second = await pod('shop', 'set-0');
