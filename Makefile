@@ -19,7 +19,11 @@ NODE_PATH_   = PATH="$(dir $(NODE)):$$PATH"
 STAMP       := build/.setup
 FUZZ_TESTS  := $(addprefix src/kernel/,$(addsuffix .test.ts,route-engine http-head http-response edit))
 
+<<<<<<< HEAD
 .PHONY: help setup build image image-root chart gen gen-xds gen-check lint format test test-unit test-scenarios test-lab fuzz test-kernels bench demo demo-down clean
+=======
+.PHONY: help setup build image image-root gen gen-xds gen-check lint format test test-unit test-scenarios test-lab test-cluster fuzz test-kernels bench demo demo-down clean
+>>>>>>> node
 
 help: ## list the verbs
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -98,6 +102,11 @@ test-lab: build ## scenarios on a real Kubernetes API server and a real istiod, 
 	$(Q)test/lab/istiod/build.sh
 	$(Q)$(NODE) --test test/scenarios/kubernetes.test.ts
 	$(Q)$(NODE) tools/run-tests.ts control-planes
+
+test-cluster: build ## Kmesh on a cluster of two nodes, built first: some 20 minutes, once; the tests take some 6 (root)
+	$(Q)test/lab/cluster/build.sh
+	$(Q)$(MAKE) --no-print-directory image
+	$(Q)$(NODE) tools/run-tests.ts cluster
 
 fuzz: build ## kernel programs beside their references on random input; FUZZ=1000000 cases each, SEED=1 (root)
 	$(Q)KMESH_FUZZ=$(or $(FUZZ),1000000) KMESH_FUZZ_SEED=$(or $(SEED),1) $(NODE) --test --test-concurrency=1 $(FUZZ_TESTS)

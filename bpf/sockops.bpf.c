@@ -188,8 +188,10 @@ static __always_inline void km_spliced(struct bpf_sock_ops *ctx, struct km_conn 
 	switch (op) {
 	case BPF_SOCK_OPS_TCP_CONNECT_CB:
 		flow = bpf_map_lookup_elem(&km_flow_blank, &zero);
-		if (!flow || bpf_map_update_elem(&km_flow, &key, flow, BPF_ANY))
+		if (!flow || bpf_map_update_elem(&km_flow, &key, flow, BPF_ANY)) {
+			bpf_map_update_elem(&km_refused, &key, &zero, BPF_ANY);
 			return;
+		}
 		flow = bpf_map_lookup_elem(&km_flow, &key);
 		if (!flow)
 			return;

@@ -20,7 +20,13 @@ const groups: Readonly<Record<string, () => string[]>> = {
   lab: () => testsBelow('test/lab'),
   scenarios: () => testsBelow('test/scenarios'),
   'control-planes': () => testsBelow('test/scenarios').filter((path) => /\/(istiod|xds-[a-z]+)\.test\.ts$/.test(path)),
-  all: () => [...testsBelow('src'), ...testsBelow('tools'), ...testsBelow('test')],
+  cluster: () => testsBelow('test/cluster'),
+  // The cluster's tests take minutes and most of the machine: make test-cluster runs them.
+  all: () => [
+    ...testsBelow('src'),
+    ...testsBelow('tools'),
+    ...testsBelow('test').filter((path) => !path.includes('/test/cluster/')),
+  ],
 };
 
 const group = process.argv[2] ?? 'all';

@@ -210,6 +210,18 @@ struct {
 	__type(value, struct km_wire);
 } km_wire SEC(".maps");
 
+/*
+ * Connections to HTTP services for which km_flow had no room: their SYN is answered with RST. Not that of
+ * every SYN without a flow: a pod that is just joining or leaving the mesh has programs at its device while
+ * its connections are none of theirs.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 4096);
+	__type(key, struct km_flow_key);
+	__type(value, __u32);
+} km_refused SEC(".maps");
+
 /* The sockets whose messages km_request reads. */
 struct {
 	__uint(type, BPF_MAP_TYPE_SOCKHASH);

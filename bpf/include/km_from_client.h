@@ -58,14 +58,12 @@ static __always_inline bool km_is_own_syn(const struct km_work *w, const struct 
 }
 
 /*
- * A SYN that no flow was made for: its socket is outside the mesh's cgroup, or the table is full. An HTTP
- * service is reachable in no other way, so the client is told at once.
+ * A SYN that no flow was made for: its socket is none of the mesh's, or the table was full, which the client
+ * is told at once.
  */
 __noinline int km_stray_syn(struct __sk_buff *skb)
 {
-	struct km_listener_key where = {.protocol = IPPROTO_TCP};
 	struct km_work *w = km_worked();
-	struct km_listener *listener;
 	struct km_wire *wire;
 
 	if (!w)
@@ -84,10 +82,7 @@ __noinline int km_stray_syn(struct __sk_buff *skb)
 		}
 		bpf_map_delete_elem(&km_wire, &w->key);
 	}
-	km_addr_copy(where.addr, w->p.to);
-	where.port = w->p.to_port;
-	listener = bpf_map_lookup_elem(&km_listener, &where);
-	if (!listener || !listener->cluster || listener->mode == KM_LISTENER_TCP)
+	if (bpf_map_delete_elem(&km_refused, &w->key))
 		return KM_WAY_PASS;
 	km_count(KM_COUNTER_FLOW_FULL);
 	return km_to_client(skb, w, 0, w->p.seq + 1, KM_TCP_RST | KM_TCP_ACK, 0);

@@ -45,6 +45,7 @@ const namespacesEveryMs = 500;
 const shortCutEveryMs = 500;
 const pruneEveryMs = 60_000;
 const sweepEveryMs = 10_000;
+const leaveWithinMs = 5000;
 
 export interface Output {
   readonly accessLog: AccessLogOutput;
@@ -53,8 +54,8 @@ export interface Output {
 }
 
 export interface RunningDaemon {
-  /** Ends the process's part; the kernel works on. */
-  stop(): Promise<void>;
+  /** Ends the process's part; the kernel works on. `leaving`: no other daemon will come after this one. */
+  stop(leaving: boolean): Promise<void>;
 }
 
 /** Starts everything, or throws a KmError and leaves the kernel as it was. */
@@ -288,10 +289,11 @@ async function run(
     }),
   ];
   return {
-    stop: async () => {
+    stop: async (leaving) => {
       for (const timer of timers) clearInterval(timer);
       source?.close();
       for (const one of more) one.close();
+      if (leaving) await agent?.leave(leaveWithinMs);
       cni?.close();
       agent?.close();
       controller.close();

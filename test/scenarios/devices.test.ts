@@ -118,7 +118,7 @@ for (const flags of [[], ['--device-attach', 'clsact']]) {
       assert.deepEqual(await namesAt('veth2'), both);
       assert.equal(await served(), 3);
       lab.removePod('client');
-      await mesh.daemon.line(/workload cannot be enrolled yet workload=.*\/client /, { stream: 'stderr' });
+      await mesh.daemon.line(/workload is enrolled no more workload=.*\/client /, { stream: 'stderr' });
       assert.deepEqual(pins(), []);
       client = await lab.pod('client');
       const devices = async () => (await mesh.get<WorkloadItem>('workloads')).find((w) => w.name === 'client')?.devices;

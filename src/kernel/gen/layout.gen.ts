@@ -3,7 +3,7 @@ import { array, be16, be32, bytes, chars, s32, u32, u64 } from '../codec.ts';
 import type { Codec } from '../codec.ts';
 
 /** Changes whenever an object of another layout could not share this one's maps. */
-export const schema = 'c7240525f107';
+export const schema = '7d8a12794c59';
 
 // km_phrase is the kernel side's own: a union without a name.
 
@@ -2158,6 +2158,7 @@ export const mapTypes = {
   km_message: { type: 'percpu_array', key: u32, value: kmMessage, flags: 0 },
   km_netns_cookie: { type: 'array', key: u32, value: u64, flags: 0 },
   km_out: { type: 'percpu_array', key: u32, value: kmOut, flags: 0 },
+  km_refused: { type: 'lru_hash', key: kmFlowKey, value: u32, flags: 0 },
   km_request_event: { type: 'ringbuf', key: nothing, value: nothing, flags: 0 },
   km_requests: { type: 'hash', key: kmRequestsKey, value: kmRequests, flags: 1 },
   km_route_14: { type: 'array_of_maps', key: u32, value: u32, flags: 0 },

@@ -50,7 +50,10 @@ export class Cluster {
     const cluster = new Cluster(nodes, pki);
     await cluster.#startControlPlane();
     await Promise.all(nodes.map((node) => cluster.#startNode(node, options.proxyMode ?? 'iptables')));
-    await cluster.kubectl(['wait', '--for=condition=Ready', 'node', '--all', '--timeout=90s']);
+    for (const { name } of nodes) {
+      const ready = ['wait', '--for=condition=Ready', `node/${name}`, '--timeout=5s'];
+      await waitFor(`node ${name}`, () => cluster.kubectl(ready), 90_000);
+    }
     await cluster.apply(readFileSync(join(manifests, 'coredns.yaml'), 'utf8'));
     const crds = readdirSync(join(cache, 'crds')).filter((name) => !name.startsWith('kustomization'));
     const files = crds.flatMap((name) => ['-f', join(cache, 'crds', name)]);
@@ -73,8 +76,9 @@ export class Cluster {
     removeLan();
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    await Cluster.down();
+  /** Takes it down, unless KMESH_CLUSTER_KEEP asks to leave it for a look. */
+  static async end(): Promise<void> {
+    if (process.env['KMESH_CLUSTER_KEEP'] === undefined) await Cluster.down();
   }
 
   /** How a person uses kubectl here. */
