@@ -19,11 +19,7 @@ NODE_PATH_   = PATH="$(dir $(NODE)):$$PATH"
 STAMP       := build/.setup
 FUZZ_TESTS  := $(addprefix src/kernel/,$(addsuffix .test.ts,route-engine http-head http-response edit))
 
-<<<<<<< HEAD
-.PHONY: help setup build image image-root chart gen gen-xds gen-check lint format test test-unit test-scenarios test-lab fuzz test-kernels bench demo demo-down clean
-=======
-.PHONY: help setup build image image-root gen gen-xds gen-check lint format test test-unit test-scenarios test-lab test-cluster fuzz test-kernels bench demo demo-down clean
->>>>>>> node
+.PHONY: help setup build image image-root chart gen gen-xds gen-check lint format test test-unit test-scenarios test-lab test-cluster fuzz test-kernels bench demo demo-down clean
 
 help: ## list the verbs
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
