@@ -22,7 +22,8 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   node: ['base', 'model', 'source', 'kernel'],
   cni: ['base', 'model', 'source', 'node'],
   daemon: ['base', 'model', 'source', 'compile', 'publish', 'kernel', 'enrol', 'probe', 'api', 'node', 'cni'],
-  ctl: ['base', 'api'],
+  install: ['base', 'api', 'source'],
+  ctl: ['base', 'api', 'install', 'source'],
 };
 
 /** src/api/types.ts only has types, which any folder may share with the API; tests may reach further. */

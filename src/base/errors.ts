@@ -234,6 +234,12 @@ export const errorTable = {
     title: 'The checks of this machine could not be run',
     fix: '`make build` makes bin/kmesh-daemon; it must be beside kmeshctl or in PATH',
   },
+  KM6010: { title: 'The manifests of Kmesh are not as expected', fix: 'install kmeshctl again' },
+  KM6011: {
+    title: 'The API server of the cluster did not do what it was asked',
+    fix: 'see the message; `kmeshctl check --cluster --pre` tells of rights that are missing',
+  },
+  KM6012: { title: 'Kmesh was installed by Helm', fix: 'use the command that the message names' },
 } as const satisfies Record<`KM${number}`, { readonly title: string; readonly fix: string }>;
 
 export type ErrorCode = keyof typeof errorTable;

@@ -17,6 +17,7 @@ import { MeshBuilder } from '../model/mesh.ts';
 import type { Problem } from '../model/types.ts';
 import { Metrics } from '../probe/metrics.ts';
 import { Names } from '../probe/names.ts';
+import { nodeMetrics } from '../probe/node-metrics.ts';
 import { xdsMetrics } from '../probe/xds-metrics.ts';
 import { Publisher } from '../publish/publisher.ts';
 import { tableOf } from '../publish/tables.ts';
@@ -181,6 +182,9 @@ async function run(
     problems: () => countProblems(problems()),
   });
   const applied = xdsMetrics(metrics.registry, () => more.map((one) => one.status()));
+  if (agent !== null) {
+    nodeMetrics(metrics.registry, { checks, cniChained: () => (cni === null ? null : cni.pending().length === 0) });
+  }
   const memory = new MemoryTrim();
   let unreadable = false;
   const controller = new Controller({
