@@ -45,10 +45,7 @@ export function addInstall(program: Command, context: Context): void {
       'after',
       `
 Examples:
-  # Can it be installed here?
-  kmeshctl check --cluster --pre
-
-  # Agents that read the Kubernetes API alone
+  # Agents that read the Kubernetes API alone, where kmeshctl check --cluster --pre has no objection
   kmeshctl install --image registry.example/kmesh:v1
 
   # What would be applied, for a repository or another tool
@@ -75,6 +72,7 @@ export function addUninstall(program: Command, context: Context): void {
       'after',
       `
 Examples:
+  # Programs, tables and CNI configuration of each node, then the objects
   kmeshctl uninstall`,
     )
     .action(async (flags: UninstallFlags) => {
