@@ -133,22 +133,28 @@ static struct json_span argument(const char *name)
 	return (struct json_span){"", 0};
 }
 
+// Whether the list is to be believed.
+static bool is_valid(FILE *list)
+{
+	struct stat s;
+	struct timespec up;
+	if (fstat(fileno(list), &s) != 0)
+		return false;
+	if (clock_gettime(CLOCK_BOOTTIME, &up) == 0 && up.tv_sec <= list_valid_seconds)
+		return true;
+	return llabs((long long)(time(NULL) - s.st_mtime)) <= list_valid_seconds;
+}
+
 // Whether the daemon, when it was last alive, had the namespace of this pod under the mesh: a line of its
 // list.
-static bool in_enrolled_namespace(const char *run_dir)
+static bool in_enrolled_namespace(const char *path)
 {
 	struct json_span namespace = argument("K8S_POD_NAMESPACE");
-	char path[256];
-	if (namespace.length == 0 ||
-	    snprintf(path, sizeof(path), "%s/enrolled", run_dir) >= (int)sizeof(path))
-		return false;
-	FILE *list = fopen(path, "re");
+	FILE *list = namespace.length > 0 ? fopen(path, "re") : NULL;
 	if (list == NULL)
 		return false;
-	struct stat s;
 	bool found = false;
-	if (fstat(fileno(list), &s) == 0 &&
-	    llabs((long long)(time(NULL) - s.st_mtime)) <= list_valid_seconds) {
+	if (is_valid(list)) {
 		char line[256];
 		while (!found && fgets(line, sizeof(line), list) != NULL) {
 			size_t length = strcspn(line, "\n");
@@ -254,10 +260,11 @@ static bool is_supported(const char *given)
 
 static int run(const char *command, const char *config, size_t length)
 {
-	struct json_member members[] = {{.name = "cniVersion"}, {.name = "runDir"}, {.name = "prevResult"}};
-	bool scanned = json_scan(config, length, members, 3);
-	struct json_span result = members[2].value;
-	char given[sizeof(version)] = "", run_dir[200];
+	struct json_member members[] = {
+		{.name = "cniVersion"}, {.name = "runDir"}, {.name = "enrolled"}, {.name = "prevResult"}};
+	bool scanned = json_scan(config, length, members, sizeof(members) / sizeof(*members));
+	struct json_span result = members[3].value;
+	char given[sizeof(version)] = "", run_dir[200], list[256];
 	bool versioned = plain_string(members[0].value, given, sizeof(given));
 	if (is_supported(given))
 		strcpy(version, given);
@@ -272,6 +279,8 @@ static int run(const char *command, const char *config, size_t length)
 			    "this cniVersion is not supported; VERSION lists those that are", "");
 	if (!plain_string(members[1].value, run_dir, sizeof(run_dir)))
 		return fail(bad_config, "the configuration has no runDir", "");
+	if (!plain_string(members[2].value, list, sizeof(list)))
+		return fail(bad_config, "the configuration has no enrolled", "");
 	bool add = strcmp(command, "ADD") == 0;
 	if (add && (result.text == NULL || result.text[0] != '{'))
 		return fail(bad_config,
@@ -293,7 +302,7 @@ static int run(const char *command, const char *config, size_t length)
 		return 1;
 	}
 	if (why != NULL) {
-		if (add && in_enrolled_namespace(run_dir))
+		if (add && in_enrolled_namespace(list))
 			return fail(try_again,
 				    "kmesh-daemon, without which no pod of this namespace starts, is away: ",
 				    why);

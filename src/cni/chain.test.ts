@@ -18,7 +18,7 @@ import { withEntry, withoutEntry } from './conflist.ts';
 import { CniInstaller, uninstallCni } from './installer.ts';
 import { pluginProgram, testDirectory, testLog } from './testing.ts';
 
-const entry = { type: 'kmesh-cni', runDir: '/run/kmesh' } as const;
+const entry = { type: 'kmesh-cni', runDir: '/run/kmesh', enrolled: '/etc/cni/net.d/kmesh-enrolled' } as const;
 const flannel = `{
   "name": "cbr0", "cniVersion": "0.3.1",
   "plugins": [

@@ -2,16 +2,20 @@
  * kmesh-cni's entry in a CNI configuration, as changes of its text: what others wrote stays as it is, byte for byte, and
  * taking the entry out gives back what was there before.
  */
+import { isDeepStrictEqual } from 'node:util';
 import { KmError } from '../base/errors.ts';
 import { isMap } from '../source/fields.ts';
 import { elementSpans, memberSpan, type Span } from './json-spans.ts';
 
 export const pluginType = 'kmesh-cni';
 
-/** The configuration of the plugin; `runDir` is where the daemon's socket is. */
+/** The configuration of the plugin, paths as the node has them. */
 export interface PluginEntry {
   readonly type: typeof pluginType;
+  /** Where the daemon's socket is. */
   readonly runDir: string;
+  /** The list of enrolled namespaces. */
+  readonly enrolled: string;
 }
 
 /** What kind of configuration a text is; null: it is none that a runtime would take. */
@@ -85,7 +89,7 @@ function pluginsOf(text: string): { readonly spans: readonly Span[]; readonly ow
 
 function isSame(text: string, entry: PluginEntry): boolean {
   const value = parse(text) ?? {};
-  return Object.keys(value).length === 2 && value['type'] === entry.type && value['runDir'] === entry.runDir;
+  return isDeepStrictEqual(value, { ...entry });
 }
 
 function parse(text: string): Record<string, unknown> | null {

@@ -1,32 +1,25 @@
 /**
  * The list of enrolled namespaces that kmesh-cni reads when no daemon answers: pods of these are not to start outside the
  * mesh, all others are. It is believed for five minutes after it was last touched, so that a daemon that does not come back
- * holds nobody up for longer.
+ * holds nobody up for longer; and in the first five minutes of a node, whose pods start together with its daemon.
  */
-import {
-  closeSync,
-  fsyncSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  utimesSync,
-  writeSync,
-} from 'node:fs';
+import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, utimesSync, writeSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { systemTimers, type Timers } from '../source/timers.ts';
+import { removeFile } from './files.ts';
 
 /** The list is touched so often; kmesh-cni believes it five times as long. */
 const touchEveryMs = 60_000;
 
-const listPath = (runDirectory: string): string => join(runDirectory, 'enrolled');
+/** Beside the configuration, where it outlives a restart of the node. No runtime takes it for one. */
+export const listPath = (confDirectory: string): string => join(confDirectory, listName);
+export const listName = 'kmesh-enrolled';
 
 /** What an earlier daemon left; empty when there is none. */
-export function readEnrolledList(runDirectory: string): ReadonlySet<string> {
+export function readEnrolledList(confDirectory: string): ReadonlySet<string> {
   try {
     return new Set(
-      readFileSync(listPath(runDirectory), 'utf8')
+      readFileSync(listPath(confDirectory), 'utf8')
         .split('\n')
         .filter((line) => line !== ''),
     );
@@ -35,9 +28,13 @@ export function readEnrolledList(runDirectory: string): ReadonlySet<string> {
   }
 }
 
-export function removeEnrolledList(runDirectory: string): void {
-  rmSync(listPath(runDirectory), { force: true });
+/** False: there was none. */
+export function removeEnrolledList(confDirectory: string): boolean {
+  removeFile(freshPath(listPath(confDirectory)));
+  return removeFile(listPath(confDirectory));
 }
+
+const freshPath = (path: string): string => `${path}.new`;
 
 export class EnrolledList {
   readonly #path: string;
@@ -45,8 +42,8 @@ export class EnrolledList {
   #written: string | null = null;
   #cancel: (() => void) | null = null;
 
-  constructor(runDirectory: string, timers: Timers = systemTimers) {
-    this.#path = listPath(runDirectory);
+  constructor(confDirectory: string, timers: Timers = systemTimers) {
+    this.#path = listPath(confDirectory);
     this.#timers = timers;
   }
 
@@ -58,7 +55,7 @@ export class EnrolledList {
       .join('');
     if (text === this.#written) return;
     mkdirSync(dirname(this.#path), { recursive: true });
-    const fresh = `${this.#path}.new`;
+    const fresh = freshPath(this.#path);
     const fd = openSync(fresh, 'w', 0o644);
     try {
       writeSync(fd, text);

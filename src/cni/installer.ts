@@ -9,7 +9,8 @@ import type { Logger } from '../base/log.ts';
 import { systemTimers, type Timers } from '../source/timers.ts';
 import { DirectoryWatch } from '../source/watch.ts';
 import { chain, unchain } from './chain.ts';
-import { pluginType } from './conflist.ts';
+import { type PluginEntry, pluginType } from './conflist.ts';
+import { listName, listPath, removeEnrolledList } from './enrolled-list.ts';
 import { readBytes, removeFile, replaceFile, sweepFresh } from './files.ts';
 
 /** After an event, so that a writer can finish. */
@@ -38,6 +39,7 @@ export class CniInstaller {
   readonly #options: InstallerOptions;
   readonly #timers: Timers;
   readonly #watch: DirectoryWatch;
+  readonly #entry: PluginEntry;
   #cancel: (() => void) | null = null;
   #due = Infinity;
   #notBefore = 0;
@@ -48,7 +50,11 @@ export class CniInstaller {
   constructor(options: InstallerOptions) {
     this.#options = options;
     this.#timers = options.timers ?? systemTimers;
-    this.#watch = new DirectoryWatch(options.confDirectory, () => this.#lookWithin(quietMs));
+    const { confDirectory, runDirectory } = options;
+    this.#entry = { type: pluginType, runDir: runDirectory, enrolled: listPath(confDirectory) };
+    this.#watch = new DirectoryWatch(confDirectory, (file) => {
+      if (file?.startsWith(listName) !== true) this.#lookWithin(quietMs);
+    });
   }
 
   /** The file that has the entry; null: none yet. */
@@ -93,11 +99,11 @@ export class CniInstaller {
 
   /** Whether something was changed. */
   #bring(): boolean {
-    const { confDirectory, binDirectory, runDirectory, conflistName, program, log } = this.#options;
+    const { confDirectory, binDirectory, conflistName, program, log } = this.#options;
     // Before the entry: a runtime that cannot find a plugin starts no pods at all.
     const installed = installProgram(program, binDirectory);
     if (installed) log.info('kmesh-cni installed', { directory: binDirectory });
-    const { file, changes, unusable } = chain(confDirectory, { type: pluginType, runDir: runDirectory }, conflistName);
+    const { file, changes, unusable } = chain(confDirectory, this.#entry, conflistName);
     for (const change of changes) log.info('CNI configuration changed', { directory: confDirectory, change });
     if (unusable.join() !== this.#unusable) {
       this.#unusable = unusable.join();
@@ -131,6 +137,7 @@ export function uninstallCni(confDirectory: string, binDirectory: string): strin
   sweepFresh(binDirectory);
   const path = join(binDirectory, pluginType);
   if (removeFile(path)) removed.push(`file ${path}`);
+  if (removeEnrolledList(confDirectory)) removed.push(`file ${listPath(confDirectory)}`);
   return removed;
 }
 

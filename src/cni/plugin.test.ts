@@ -17,6 +17,7 @@ const configOf = (runDir: string, more: Readonly<Record<string, string>> = {}): 
     name: '"net"',
     type: '"kmesh-cni"',
     runDir: JSON.stringify(runDir),
+    enrolled: JSON.stringify(join(runDir, 'kmesh-enrolled')),
     ...more,
   };
   return `{${Object.entries(members)
@@ -156,7 +157,7 @@ test('without a daemon, pods of enrolled namespaces are told to try again, for f
   assert.match(error(refused.stdout).msg, /kmesh-daemon, without which no pod of this namespace starts, is away/);
   for (const namespace of ['sho', 'shopp', 'hop', '']) assert.equal(add(namespace).code, 0, namespace);
   const old = new Date(Date.now() - 301_000);
-  utimesSync(join(dir.path, 'enrolled'), old, old);
+  utimesSync(join(dir.path, 'kmesh-enrolled'), old, old);
   assert.equal(add('shop').code, 0);
 });
 
@@ -171,12 +172,15 @@ test('a daemon that is there and says nothing, or nonsense, or half an answer, i
       .end(answer),
   );
   await new Promise<void>((resolve) => server.listen(socketPath(dir.path), resolve));
-  for (answer of answers) {
-    const ran = await runPlugin({ command: 'ADD', config: configOf(dir.path) });
-    assert.deepEqual([ran.code, ran.stdout], [0, `${previous}\n`], answer);
-    assert.match(ran.stderr, /did not answer|Broken pipe/);
+  try {
+    for (answer of answers) {
+      const ran = await runPlugin({ command: 'ADD', config: configOf(dir.path) });
+      assert.deepEqual([ran.code, ran.stdout], [0, `${previous}\n`], answer);
+      assert.match(ran.stderr, /did not answer|Broken pipe/);
+    }
+  } finally {
+    await closed(server);
   }
-  await closed(server);
 });
 
 test('a daemon that never answers holds a pod up for five seconds', async () => {
@@ -189,10 +193,10 @@ test('a daemon that never answers holds a pod up for five seconds', async () => 
   const started = performance.now();
   const ran = await runPlugin({ command: 'ADD', config: configOf(dir.path) });
   const seconds = (performance.now() - started) / 1000;
-  assert.equal(ran.code, 0);
-  assert.ok(seconds > 4.9 && seconds < 8, `${seconds} s`);
   for (const socket of sockets) socket.destroy();
   await closed(server);
+  assert.equal(ran.code, 0);
+  assert.ok(seconds > 4.9 && seconds < 8, `${seconds} s`);
 });
 
 test('VERSION needs nothing, and other versions are refused', () => {
@@ -221,7 +225,13 @@ test('it takes exactly what is JSON, and finds the result in it', () => {
   const random = seeded(Number(process.env['KMESH_FUZZ_SEED'] ?? 1));
   let good = 0;
   for (let i = 0; i < cases; i++) {
-    const value = { cniVersion: '1.0.0', runDir: dir.path, ...anyMembers(random), prevResult: anyValue(random, 0) };
+    const value = {
+      cniVersion: '1.0.0',
+      runDir: dir.path,
+      enrolled: '/x',
+      ...anyMembers(random),
+      prevResult: anyValue(random, 0),
+    };
     const config = damaged(JSON.stringify(value, null, random() < 0.5 ? 1 : undefined), random);
     const expected = expectedResult(config);
     const ran = runPluginAlone({ command: 'ADD', config });
@@ -247,8 +257,9 @@ function expectedResult(config: string): object | null {
     return null;
   }
   if (typeof value !== 'object' || value === null) return null;
-  const { cniVersion, runDir, prevResult } = value as Record<string, unknown>;
+  const { cniVersion, runDir, enrolled, prevResult } = value as Record<string, unknown>;
   if (!['0.3.0', '0.3.1', '0.4.0', '1.0.0', '1.1.0'].includes(String(cniVersion))) return null;
+  if (typeof enrolled !== 'string' || !config.includes(`"${enrolled}"`)) return null;
   if (
     typeof runDir !== 'string' ||
     !config.includes(`"${runDir}"`) ||
@@ -312,7 +323,7 @@ test('a text that is nested deeper than any configuration is refused, not follow
 
 test('the list is written only when it changes, and read back', () => {
   using dir = testDirectory();
-  writeFileSync(join(dir.path, 'enrolled.new'), 'left by a crash');
+  writeFileSync(join(dir.path, 'kmesh-enrolled.new'), 'left by a crash');
   const list = new EnrolledList(dir.path);
   list.write(['b', 'a']);
   list.write(['a', 'b']);

@@ -43,8 +43,8 @@ export class Cni {
     const timers = systemTimers;
     this.#parts = parts;
     this.#client = new ApiClient(findAccess({ kubeconfig, context, env: process.env, timers }), timers);
-    this.#list = new EnrolledList(settings.runPath);
-    this.#remembered = readEnrolledList(settings.runPath);
+    this.#list = new EnrolledList(settings.cniEtcPath);
+    this.#remembered = readEnrolledList(settings.cniEtcPath);
     this.#installer = new CniInstaller({
       confDirectory: settings.cniEtcPath,
       binDirectory: settings.cniBinPath,

@@ -1,7 +1,6 @@
 /** `kmesh-daemon uninstall`: nothing of the mesh stays on the machine. */
 import { rmdirSync } from 'node:fs';
 import { KmError } from '../base/errors.ts';
-import { removeEnrolledList } from '../cni/enrolled-list.ts';
 import { uninstallCni } from '../cni/installer.ts';
 import { removeSocket } from '../cni/server.ts';
 import { removeDataPlane } from './data-plane.ts';
@@ -23,7 +22,6 @@ export function uninstall({ bpfFsPath, cniEtcPath, cniBinPath, runPath }: Uninst
   // First what starts pods: none is to wait for a mesh that is going.
   const removed = [...uninstallCni(cniEtcPath, cniBinPath), ...removeDataPlane(bpfFsPath)];
   removeSocket(runPath);
-  removeEnrolledList(runPath);
   releaseLock(bpfFsPath);
   try {
     rmdirSync(runPath);
