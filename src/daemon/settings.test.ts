@@ -12,13 +12,15 @@ function kubernetes(...flags: readonly string[]): KubernetesSettings | null {
   return settingsOf(command.opts()).kubernetes;
 }
 
-const all = { kubeconfig: null, context: null, namespaces: [] };
+const all = { kubeconfig: null, context: null, namespaces: [], kinds: [] };
 const cases: readonly (readonly [flags: readonly string[], KubernetesSettings | null])[] = [
   [[], null],
   [['--config', '/etc/kmesh'], null],
   [['--kubernetes'], all],
   [['--kubeconfig', '/k'], { ...all, kubeconfig: '/k' }],
   [['--kubernetes-context', 'prod'], { ...all, context: 'prod' }],
+  [['--node-agent'], all],
+  [['--kubernetes-kinds', 'Pod, Namespace'], { ...all, kinds: ['Namespace', 'Pod'] }],
   [['--kubernetes-namespaces', 'shop, pay,shop'], { ...all, namespaces: ['shop', 'pay'] }],
 ];
 for (const [flags, wanted] of cases) {
@@ -29,4 +31,8 @@ for (const [flags, wanted] of cases) {
 
 test('names that no namespace can have are refused', () => {
   assert.throws(() => kubernetes('--kubernetes-namespaces', 'shop,,Pay'), /names of namespaces are expected/);
+});
+
+test('kinds that nobody reads are refused', () => {
+  assert.throws(() => kubernetes('--kubernetes-kinds', 'Pod,Deployment'), /some of Namespace, Pod, .* are expected/);
 });

@@ -1,6 +1,8 @@
 /** What the daemon can be told: flags, their defaults, and the sizes of the kernel's tables. */
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { type Format, isLevel, type Level, levels } from '../base/log.ts';
+import type { ObjectKind } from '../model/objects.ts';
+import { kindReaders } from '../source/kinds/index.ts';
 import { dnsLabelProblem } from '../source/names.ts';
 import { addXdsFlags, type XdsSettings, xdsSettings } from './xds-settings.ts';
 
@@ -57,6 +59,8 @@ export interface KubernetesSettings {
   readonly context: string | null;
   /** Empty: all. */
   readonly namespaces: readonly string[];
+  /** Empty: all. */
+  readonly kinds: readonly ObjectKind[];
 }
 
 interface Size {
@@ -157,6 +161,12 @@ export function addFlags(command: Command, hostname: string): Command {
       names,
       [],
     )
+    .option(
+      '--kubernetes-kinds <list>',
+      'read these kinds only, such as Namespace,Pod beside a control plane (default: all)',
+      kinds,
+      [],
+    )
     .option('--node-agent', 'serve the pods of this Kubernetes node: find them, annotate them (asks for --kubernetes)')
     .option('--netns-path <dir>', 'where the container runtime keeps network namespaces', '/run/netns')
     .option('--cni', 'install the CNI plugin on this node and serve it (asks for --node-agent)')
@@ -250,9 +260,21 @@ function kubernetesOf(options: Readonly<Record<string, unknown>>): KubernetesSet
   const context = text('kubernetesContext');
   const given = options['kubernetesNamespaces'];
   const namespaces = Array.isArray(given) ? given.map(String) : [];
+  const list = options['kubernetesKinds'];
+  const kinds = knownKinds.filter((kind) => Array.isArray(list) && list.includes(kind));
   const asked = ['kubernetes', 'nodeAgent', 'cni'].some((name) => options[name] === true);
-  if (!asked && kubeconfig === null && context === null && namespaces.length === 0) return null;
-  return { kubeconfig, context, namespaces };
+  const said = kubeconfig !== null || context !== null || namespaces.length > 0 || kinds.length > 0;
+  return asked || said ? { kubeconfig, context, namespaces, kinds } : null;
+}
+
+const knownKinds: readonly ObjectKind[] = [...kindReaders.values()].map(({ kind }) => kind);
+
+function kinds(text: string): readonly string[] {
+  const list = text.split(',').map((name) => name.trim());
+  if (list.some((name) => !knownKinds.some((kind) => kind === name))) {
+    throw new InvalidArgumentError(`some of ${knownKinds.join(', ')} are expected, with commas between.`);
+  }
+  return list;
 }
 
 function names(text: string): readonly string[] {

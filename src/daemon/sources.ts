@@ -12,9 +12,9 @@ export function sourcesOf({ config, kubernetes }: Settings, log: Log): readonly 
   const sources: OpenSource[] = [];
   if (config !== null) sources.push((onChange) => new FilesSource({ directory: config, onChange }));
   if (kubernetes !== null) {
-    const { kubeconfig, context, namespaces } = kubernetes;
+    const { kubeconfig, context, namespaces, kinds } = kubernetes;
     const access = findAccess({ kubeconfig, context, env: process.env, timers: systemTimers });
-    const options = { access, namespaces, timers: systemTimers, log: log.logger('kubernetes') };
+    const options = { access, namespaces, kinds, timers: systemTimers, log: log.logger('kubernetes') };
     sources.push((onChange) => new KubernetesSource({ ...options, onChange }));
   }
   return sources;

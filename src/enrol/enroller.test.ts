@@ -191,3 +191,14 @@ test('a workload whose namespace may be found later is looked for again, and the
   e.sync([]);
   assert.deepEqual(forgotten, ['/run/netns/a']);
 });
+
+test('what a pod that is being made lacks is no warning until the pod is ready', () => {
+  const e = enroller();
+  const uid = 'Kubernetes//Pod/shop/lost';
+  const lost = pod('lost', 'lost');
+  for (let i = 0; i < 2; i++) e.sync([{ ...lost, ready: false }]);
+  assert.deepEqual([lines, e.state(uid)], [[], 'pending: no network namespace is known']);
+  for (let i = 0; i < 2; i++) e.sync([lost]);
+  assert.equal(lines.length, 1);
+  assert.match(lines[0] ?? '', /WARN enrol: workload cannot be enrolled yet/);
+});

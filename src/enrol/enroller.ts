@@ -37,6 +37,8 @@ interface State {
   readonly http: HttpState | null;
   /** Of its network namespace. */
   readonly path: string | null;
+  /** The pod is being made or ends: what is missing then comes, or is not missed. */
+  readonly passing: boolean;
 }
 
 export type EnrolTable = Pick<Table<bigint, KmEnrolment>, 'name' | 'maxEntries' | 'entries' | 'write' | 'remove'>;
@@ -119,22 +121,23 @@ export class Enroller {
     for (const w of workloads) {
       if (!w.enrolled) continue;
       const located = this.#locate(w);
+      const passing = !w.ready;
       if ('reason' in located) {
         this.#retry ||= located.retry;
-        states.set(w.uid, { pending: located.reason, http: null, path: null });
+        states.set(w.uid, { pending: located.reason, http: null, path: null, passing });
         continue;
       }
       const { path } = located;
       const found = this.#find(path);
       const pending = typeof found === 'bigint' ? this.#obstacle(found, owners) : found;
-      states.set(w.uid, { pending, http: null, path });
+      states.set(w.uid, { pending, http: null, path, passing });
       if (typeof found === 'bigint' && pending === null) owners.set(found, { workload: w, path });
     }
     const http = this.#devices.join(new Map([...owners].map(([cookie, { path }]) => [cookie, path])));
     const wanted = new Map<bigint, KmEnrolment>();
     for (const [cookie, { workload: w, path }] of owners) {
       const state = http.get(cookie) ?? null;
-      states.set(w.uid, { pending: null, http: state, path });
+      states.set(w.uid, { pending: null, http: state, path, passing: !w.ready });
       const { first, count } = state?.wire ?? { first: 0, count: 0 };
       wanted.set(cookie, { workload: workloadId(w.uid), wireFirst: first, wireCount: count });
     }
@@ -187,18 +190,25 @@ export class Enroller {
   }
 
   #report(states: ReadonlyMap<string, State>): void {
-    for (const [workload, { pending, http }] of states) {
+    for (const [workload, { pending, http, passing }] of states) {
       const before = this.#state.get(workload);
-      if (before === undefined || before.pending !== pending) {
+      const warn = (text: string, reason: string): void => {
+        if (passing) this.#log.debug(text, { workload, reason });
+        else this.#log.warn(text, { workload, reason });
+      };
+      // What was passed over is told when it stays.
+      const stays = before?.passing === true && !passing;
+      if (before === undefined || before.pending !== pending || (stays && pending !== null)) {
         if (pending === null) this.#log.info('workload enrolled', { workload });
         // A pod's network namespace goes a moment before the pod does.
         else if (before?.pending === null)
           this.#log.info('workload is enrolled no more', { workload, reason: pending });
-        else this.#log.warn('workload cannot be enrolled yet', { workload, reason: pending });
+        else warn('workload cannot be enrolled yet', pending);
       }
       const reason = http?.reason ?? null;
-      if (reason === (before?.http?.reason ?? null)) continue;
-      if (reason !== null) this.#log.warn('HTTP is off for a workload', { workload, reason });
+      const told = before?.http?.reason ?? null;
+      if (reason === told && !(stays && reason !== null)) continue;
+      if (reason !== null) warn('HTTP is off for a workload', reason);
       else if (http !== null) this.#log.info('HTTP is on for a workload', { workload });
     }
     for (const uid of this.#state.keys()) {

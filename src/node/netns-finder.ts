@@ -50,12 +50,18 @@ export class NetnsFinder {
   /** Looks at the machine as it is now. */
   find(pod: WantedPod): Found {
     this.#look();
+    const own = keyOf(ownNamespace);
     const running = this.#ofProcesses(pod.runtimeUid);
-    const candidates = running.size > 0 ? [...running.keys()] : this.#withAddress(pod.addresses);
+    // A process that is just being made a container is in the node's namespace for a moment.
+    const inside = [...running.keys()].filter((key) => key !== own);
+    const candidates = inside.length > 0 ? inside : this.#withAddress(pod.addresses);
     const [first, ...others] = candidates.length > 1 ? this.#narrow(candidates, running, pod.addresses) : candidates;
-    if (first === undefined) return { reason: 'its network namespace was not found on this node (yet)' };
     if (others.length > 0) return { reason: `${others.length + 1} network namespaces on this node may be its` };
-    if (first === keyOf(ownNamespace)) return { reason: "its processes are in the node's own network namespace" };
+    if (first === undefined || first === own) {
+      const reason =
+        running.size > 0 ? "its processes are in the node's own" : 'its network namespace was not found on this node';
+      return { reason: `${reason} (yet)` };
+    }
     const path = this.#kept.get(first)?.path ?? running.get(first);
     return path === undefined ? { reason: 'its network namespace is gone' } : { path };
   }

@@ -5,7 +5,7 @@
  */
 import type { SourceResource, SourceStatus } from '../../api/types.ts';
 import type { Logger } from '../../base/log.ts';
-import { type KubeObject, type ObjectKey, objectKeyText } from '../../model/objects.ts';
+import { type KubeObject, type ObjectKey, type ObjectKind, objectKeyText } from '../../model/objects.ts';
 import type { Origin, Problem } from '../../model/types.ts';
 import { sameProblems } from '../problems.ts';
 import type { ObjectSource, OnChange } from '../source.ts';
@@ -21,6 +21,8 @@ export interface KubernetesSourceOptions {
   readonly access: ApiAccess;
   /** Empty: all namespaces. */
   readonly namespaces: readonly string[];
+  /** Empty: all that have a reader. */
+  readonly kinds?: readonly ObjectKind[];
   readonly timers: Timers;
   readonly log: Logger;
   readonly onChange: OnChange;
@@ -53,7 +55,7 @@ export class KubernetesSource implements ObjectSource {
   #deadline = 0;
 
   constructor(options: KubernetesSourceOptions) {
-    this.#options = { quietMs: 5, maxWaitMs: 50, ...options };
+    this.#options = { quietMs: 5, maxWaitMs: 50, kinds: [], ...options };
     const { access, timers, namespaces } = options;
     const client = new ApiClient(access, timers);
     this.#client = client;
@@ -62,7 +64,9 @@ export class KubernetesSource implements ObjectSource {
     const signal = this.#closed.signal;
     const onChange = () => this.#schedule();
     this.#unenforced = new Unenforced({ client, discovery, timers, signal, namespaces: scopes, onChange });
-    this.#reflectors = resources.flatMap((resource) =>
+    const { kinds } = this.#options;
+    const read = resources.filter(({ kind }) => kinds.length === 0 || kinds.includes(kind));
+    this.#reflectors = read.flatMap((resource) =>
       scopes.map((namespace) => {
         const store = new ObjectStore(resource.kind, {
           onObject: (key, before) => this.#changed(key, before),

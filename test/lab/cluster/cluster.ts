@@ -14,6 +14,12 @@ const run = join(cache, 'run-kmesh');
 const root = join(import.meta.dirname, '..', '..', '..');
 const manifests = join(import.meta.dirname, 'manifests');
 
+/** Why no istiod can be started in a cluster, or false. */
+export function istiodMissing(): string | false {
+  const program = join(cache, 'bin', 'pilot-discovery');
+  return existsSync(program) ? clusterMissing() : `no ${program}, which make test-cluster builds: NOT RUN`;
+}
+
 /** Why no cluster can be brought up here, or false. */
 export function clusterMissing(): string | false {
   if (process.getuid?.() !== 0) return 'needs root: NOT RUN';
@@ -120,6 +126,29 @@ export class Cluster {
     const image = join(root, 'build', 'kmesh-image.tar');
     await Promise.all(this.nodes.map((node) => importImage(node, image)));
     await this.apply(change(readFileSync(join(manifests, 'kmesh.yaml'), 'utf8')));
+  }
+
+  /** The stock istiod, as a program of the first node. Returns the address of its plaintext xDS. */
+  async startIstiod(): Promise<string> {
+    const [first] = this.nodes;
+    await this.apply(JSON.stringify({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'istio-system' } }));
+    const address = `${first.ip}:15010`;
+    const mesh = join(first.directory, 'mesh.yaml');
+    const config = { defaultConfig: { discoveryAddress: address }, rootNamespace: 'istio-system' };
+    writeFileSync(mesh, JSON.stringify(config));
+    const ports = ['--grpcAddr', ':15010', '--secureGRPCAddr', '', '--httpsAddr', '', '--httpAddr', '127.0.0.1:8080'];
+    const command = ['pilot-discovery', 'discovery', '--kubeconfig', this.#kubeconfig, '--meshConfig', mesh, ...ports];
+    first.start('istiod', [...command, '--monitoringAddr', '127.0.0.1:15014', '--ctrlz_port', '0'], {
+      POD_NAME: 'istiod',
+      POD_NAMESPACE: 'istio-system',
+      REVISION: 'default',
+      CLUSTER_ID: 'Kubernetes',
+      PILOT_CERT_PROVIDER: 'istiod',
+      PILOT_ENABLE_AMBIENT: 'true',
+    });
+    const ready = ['curl', '-sf', 'http://127.0.0.1:8080/ready'];
+    await waitFor('istiod', () => first.exec(ready), 60_000);
+    return address;
   }
 
   /** Kills the API server at once and starts it again. */

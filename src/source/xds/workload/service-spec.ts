@@ -71,17 +71,20 @@ export function serviceSpec(message: IstioService, network: string): ServiceSpec
     }
     return one.network === network ? [address] : [];
   });
-  const seen = new Set<number>();
-  const ports = message.ports.map((one, i): ServiceSpecPort => {
+  const ports: ServiceSpecPort[] = [];
+  for (const [i, one] of message.ports.entries()) {
     const field = `service.ports[${i}]`;
     const port = portOf(one.servicePort, `${field}.service_port`);
-    if (seen.has(port)) refuse(`${field}.service_port`, `${port} is there twice`);
-    seen.add(port);
     const appProtocol = protocols[one.appProtocol];
     if (appProtocol === undefined) refuse(`${field}.app_protocol`, `unknown value ${one.appProtocol}`);
     const targetPort = one.targetPort === 0 ? 0 : portOf(one.targetPort, `${field}.target_port`);
-    return { port, targetPort, appProtocol };
-  });
+    const at = ports.findIndex((other) => other.port === port);
+    const twin = ports[at];
+    if (twin === undefined) ports.push({ port, targetPort, appProtocol });
+    // TCP and UDP of one number, as every cluster's DNS has them: this API does not tell them apart.
+    else if (twin.targetPort === targetPort) ports[at] = { ...twin, appProtocol: twin.appProtocol || appProtocol };
+    else refuse(`${field}.service_port`, `${port} is there twice, with two target ports`);
+  }
   const waypoint = waypointOf(message.waypoint);
   if (waypoint !== undefined) notes.push(`service.waypoint: ${waypoint} is passed by; traffic goes to the endpoints`);
   return {

@@ -6,6 +6,7 @@ import { problemLine, type Service } from '../../../model/types.ts';
 import {
   AuthorizationSchema,
   IstioAddressSchema,
+  IstioAppProtocol,
   type IstioService,
   IstioServiceSchema,
   type IstioWorkload,
@@ -112,6 +113,16 @@ test('an unhealthy workload gets nothing and is counted, unless the service allo
   assert.deepEqual(it.endpoints, ['10.0.0.1:8080*1', '10.0.0.2:8080*1']);
 });
 
+test('TCP and UDP of one port, which this API does not tell apart, are one', () => {
+  const it = new Fixture();
+  const port = { servicePort: 53, targetPort: 53 };
+  assert.equal(it.service({ ports: [port, { ...port, appProtocol: IstioAppProtocol.TCP }] }), null);
+  assert.deepEqual(
+    it.web?.ports.map(({ port: number, appProtocol }) => [number, appProtocol]),
+    [[53, 'tcp']],
+  );
+});
+
 test('a named target port is each workload’s own, and who lacks the port is no endpoint', () => {
   const it = new Fixture();
   it.service({ ports: [{ servicePort: 80, targetPort: 0 }] });
@@ -199,7 +210,7 @@ const bad: readonly (readonly [string, (it: Fixture) => string | null, RegExp])[
   ['no such port', (it) => it.service({ ports: [{ servicePort: 99999 }] }), /service.ports\[0\].service_port: 99999/],
   [
     'a port twice',
-    (it) => it.service({ ports: [{ servicePort: 1 }, { servicePort: 1 }] }),
+    (it) => it.service({ ports: [{ servicePort: 1 }, { servicePort: 1, targetPort: 2 }] }),
     /service.ports\[1\].*twice/,
   ],
   ['an unknown protocol', (it) => it.service({ ports: [{ servicePort: 1, appProtocol: 77 }] }), /app_protocol: .*77/],
