@@ -8,7 +8,9 @@ BPF_SOURCES := $(wildcard bpf/*.bpf.c)
 BPF_OBJECTS := $(BPF_SOURCES:bpf/%.bpf.c=build/bpf/%.bpf.o)
 BPF_HEADERS := $(wildcard bpf/include/*.h)
 # cpu v2: 5.10 has v3 as well, but Debian's libbpf and old verifiers are known to take v2 everywhere.
-BPF_CFLAGS  := -O2 -g -target bpf -mcpu=v2 -Wall -Werror -Ibpf/include -I/usr/include/x86_64-linux-gnu
+# Not where the checkout is: the same commit gives the same objects everywhere.
+BPF_CFLAGS  := -O2 -g -target bpf -mcpu=v2 -Wall -Werror -Ibpf/include -I/usr/include/x86_64-linux-gnu \
+	-fdebug-compilation-dir=.
 # Static: it runs on the node, whatever its C library is. The same source gives the same bytes.
 CNI_CFLAGS  := -std=c11 -D_GNU_SOURCE -Os -Wall -Wextra -Werror -static -s -Wl,--build-id=none
 CNI_FILES   := $(wildcard cni/*.[ch])

@@ -25,8 +25,11 @@
 enum {
 	max_config_bytes = 4 << 20,
 	max_answer_bytes = 64 << 10,
-	// The daemon gives up sooner than that: src/cni/server.ts.
+	// The daemon gives up on a pod sooner than that: src/cni/server.ts.
 	deadline_ms = 5000,
+	// A node that starts has a hundred pods at once, and the kernel takes its time for each. What is not
+	// to start outside the mesh may wait for its turn.
+	enrolled_deadline_ms = 20000,
 	// The daemon touches the list of enrolled namespaces once a minute. One that is older is a dead
 	// daemon's.
 	list_valid_seconds = 300,
@@ -133,7 +136,8 @@ static struct json_span argument(const char *name)
 	return (struct json_span){"", 0};
 }
 
-// Whether the list is to be believed.
+// Whether the list is to be believed. In the first minutes of a node its age says nothing: the daemon starts
+// together with the pods.
 static bool is_valid(FILE *list)
 {
 	struct stat s;
@@ -294,6 +298,9 @@ static int run(const char *command, const char *config, size_t length)
 		return fail(bad_environment, "CNI_COMMAND must be ADD, DEL, CHECK, GC, STATUS or VERSION",
 			    "");
 
+	bool enrolled = add && in_enrolled_namespace(list);
+	if (enrolled)
+		deadline += enrolled_deadline_ms - deadline_ms;
 	static char answer[max_answer_bytes];
 	size_t error = 0;
 	const char *why = ask(run_dir, config, length, answer, &error);
@@ -302,7 +309,7 @@ static int run(const char *command, const char *config, size_t length)
 		return 1;
 	}
 	if (why != NULL) {
-		if (add && in_enrolled_namespace(list))
+		if (enrolled)
 			return fail(try_again,
 				    "kmesh-daemon, without which no pod of this namespace starts, is away: ",
 				    why);

@@ -8,7 +8,7 @@ import { readCall, versionOf } from './call.ts';
 import type { CniPods } from './pods.ts';
 import { decodeCall, errorAnswer, maxCallBytes, passAnswer } from './protocol.ts';
 
-/** kmesh-cni waits for 5 s. */
+/** kmesh-cni waits for 5 s, for a pod of an enrolled namespace for 20. */
 const answerWithinMs = 4000;
 /** A node starts a hundred pods at once at most; others wait in the socket's queue. */
 const maxConnections = 256;

@@ -107,6 +107,7 @@ export const sizes: readonly Size[] = [
 const sameSize: Readonly<Record<string, string>> = {
   km_cluster_stats: 'km_cluster',
   km_endpoint_stats: 'km_endpoint',
+  km_flow: 'km_sock',
 };
 
 /** Map name → flag, for messages. */

@@ -186,7 +186,11 @@ test('addresses from a network namespace, asked again on demand', () => {
   });
   const a = pod('a', [], { netns: 'pod-a' });
   upsert(builder, service('web', ['10.96.0.1']), a, pod('b', ['10.0.0.2'], { netns: '/proc/7/ns/net' }));
-  assert.deepEqual(asked, ['/run/netns/pod-a'], 'a status that tells the address is believed');
+  const kubelet = { uid: 'u', runtimeUid: 'u', redirection: false };
+  const c = pod('c', [], { netns: '/run/netns/of-another', kubelet });
+  upsert(builder, c);
+  remove(builder, c);
+  assert.deepEqual(asked, ['/run/netns/pod-a'], 'a status that tells the address is believed, and a kubelet is');
   assert.equal(builder.mesh.workloads.get(uid('b'))?.netns, '/proc/7/ns/net');
   assert.deepEqual(addresses(get(builder, 'web')), ['10.0.0.2:8080']);
   assert.equal(get(builder, 'web')?.ports[0]?.unready, 1);

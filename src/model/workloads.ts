@@ -18,9 +18,13 @@ export function netnsPath(annotation: string): string {
   return annotation.includes('/') ? annotation : `/run/netns/${annotation}`;
 }
 
-/** Whether a pod's addresses are read from its network namespace: it names one, and has no status that tells them. */
+/**
+ * Whether a pod's addresses are read from its network namespace: it names one, and has no status that tells them. Not of a
+ * pod of an API server, whose author could name another pod's: its kubelet tells its addresses.
+ */
 export function readsNetns(object: WorkloadObject): object is PodObject {
-  return object.kind === 'Pod' && object.netns !== '' && object.addresses.length === 0 && !object.finished;
+  if (object.kind !== 'Pod' || object.kubelet !== undefined) return false;
+  return object.netns !== '' && object.addresses.length === 0 && !object.finished;
 }
 
 export function makeWorkload(object: WorkloadObject, mode: DataplaneMode, resolve: ResolveNetns): Workload {

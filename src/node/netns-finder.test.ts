@@ -42,8 +42,17 @@ afterEach(async () => {
 });
 after(() => rmSync(directory, { recursive: true, force: true }));
 
+/** A second passes between two looks. */
+let now = 0;
 const finder = (): NetnsFinder =>
-  new NetnsFinder({ directory, processes: new PodProcesses(cgroup), now: () => performance.now() });
+  new NetnsFinder({
+    directory,
+    processes: new PodProcesses(cgroup),
+    now: () => {
+      now += 1000;
+      return now;
+    },
+  });
 
 /** As a container runtime keeps it. A link stands for its bind mount: both lead to the namespace. */
 function keep(namespace: { readonly path: string }, name: string): string {

@@ -37,11 +37,14 @@ interface Kept {
 
 /** Addresses in a namespace may change; to read them costs some 50 µs. */
 const addressesForMs = 5000;
+/** An agent that starts looks for all pods of its node in one go: they share a look at the directory. */
+const lookForMs = 10;
 const ownNamespace = '/proc/thread-self/ns/net';
 
 export class NetnsFinder {
   readonly #parts: NetnsFinderParts;
   #kept: ReadonlyMap<string, Kept> = new Map();
+  #lookedAt = Number.NEGATIVE_INFINITY;
 
   constructor(parts: NetnsFinderParts) {
     this.#parts = parts;
@@ -78,6 +81,8 @@ export class NetnsFinder {
   /** Reads which namespaces are kept, and the addresses of those that were not read lately. */
   #look(): void {
     const { directory, now } = this.#parts;
+    if (now() - this.#lookedAt < lookForMs) return;
+    this.#lookedAt = now();
     const kept = new Map<string, Kept>();
     const before = new Map([...this.#kept.values()].map((one) => [one.path, one]));
     for (const name of namesIn(directory)) {

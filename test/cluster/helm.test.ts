@@ -174,4 +174,15 @@ describe('Kmesh by its Helm chart', { skip }, () => {
     await cluster.apply(list(webPod({ name: 'later', namespace: 'shop', node: 'n1' })));
     await cluster.kubectl(['-n', 'shop', 'wait', '--for=condition=Ready', 'pod/later', '--timeout=60s']);
   });
+
+  test('kmeshctl does the same without Helm', async () => {
+    await cluster.asAdmin(kmeshctl, 'check', '--cluster', '--pre');
+    const own = ['--cgroup2', '/sys/fs/cgroup/unified', '--cgroup2-sub-path', `${prefix}-$(NODE_NAME)`];
+    const installed = await cluster.asAdmin(kmeshctl, 'install', '--image-pull-policy', 'Never', ...own);
+    assert.match(installed, /2 agents are ready\n$/);
+    await enrolled(cluster, 'shop');
+    await cluster.asAdmin(kmeshctl, 'uninstall');
+    for (const node of nodes) assert.equal(await state(node), before_.get(node));
+    assert.equal(await annotated(), 0);
+  });
 });

@@ -1,9 +1,9 @@
 /** Pods that join and leave the mesh while they talk HTTP: no connection fails, whichever way its packets go. */
 import assert from 'node:assert/strict';
 import { after, before, describe, test as nodeTest } from 'node:test';
-import { httpLoadCommand, loadResult } from '../lab/clients.ts';
+import { httpLoad, httpLoadCommand, loadResult } from '../lab/clients.ts';
 import type { Host } from '../lab/host.ts';
-import { many, service } from '../lab/http-mesh.ts';
+import { forgotten, many, service } from '../lab/http-mesh.ts';
 import { Lab } from '../lab/lab.ts';
 import { file, meshOf, namespace, pod, type TestMesh } from '../lab/mesh.ts';
 import { startNginx } from '../lab/nginx.ts';
@@ -64,4 +64,21 @@ describe('HTTP while pods join and leave', {
       assert.match(full, / 0$/);
     });
   }
+
+  test('connections for which there is no room are refused at once, and counted; later ones find room again', async () => {
+    mesh.write('namespace.yaml', namespace('shop', true));
+    await mesh.daemon.kill('SIGTERM');
+    await mesh.start(['--max-http-connections', '64']);
+    await mesh.settled();
+    const cases = [{ from: 'server', path: '/', fields: ['host: web'] }];
+    const flags = ['--connections', '100', '--requests', '2000', '--rate', '1000'];
+    const crowd = await httpLoad(client, server.ip4, 8080, cases, flags);
+    assert.deepEqual(Object.keys(crowd.errors), ['ECONNREFUSED']);
+    assert.deepEqual(Object.keys(crowd.answers), ['server']);
+    const [full = ''] = await mesh.metric('kmesh_kernel_events_total{event="flow_full"}');
+    assert.match(full, / [1-9]/);
+    await forgotten(mesh);
+    const few = await httpLoad(client, server.ip4, 8080, cases, ['--connections', '32', '--requests', '1000']);
+    assert.deepEqual([few.errors, few.answers], [{}, { server: 1000 }]);
+  });
 });

@@ -23,7 +23,7 @@ function nextVersion(directory: string): string {
   }
   cpSync(join(checkout, 'tools'), join(directory, 'tools'), {
     recursive: true,
-    filter: (path) => !path.includes('/node') || path.endsWith('node.sh'),
+    filter: (path) => path !== join(checkout, 'tools', 'node'),
   });
   for (const name of ['node_modules', 'tools/node']) {
     if (readdirSync(join(checkout, name)).length > 0) symlinkSync(join(checkout, name), join(directory, name));
