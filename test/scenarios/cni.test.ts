@@ -130,7 +130,8 @@ describe('pods that a container runtime starts', { skip: why }, () => {
     }
     const [ptp, ours] = ['ptp', 'kmesh-cni'].map((type) => median(runtime.times.get(type) ?? []));
     t.diagnostic(`median of ${starts} starts: kmesh-cni ${ours?.toFixed(1)} ms, ptp ${ptp?.toFixed(1)} ms`);
-    assert.ok((ours ?? 0) <= 50 * patience, `${ours} ms`);
+    // Where even ptp takes long, others have the machine.
+    assert.ok((ours ?? 0) <= Math.max(50, 3 * (ptp ?? 0)) * patience, `${ours} ms`);
   });
 
   test('a pod that is not enrolled gets no program', async () => {
