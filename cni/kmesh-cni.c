@@ -329,8 +329,8 @@ int main(void)
 	if (command == NULL)
 		return fail(bad_environment,
 			    "CNI_COMMAND is not set: this program is run by a container runtime", "");
-	char *config = malloc(max_config_bytes);
-	ssize_t length = config == NULL ? -1 : read_all(STDIN_FILENO, config, max_config_bytes);
+	static char config[max_config_bytes];
+	ssize_t length = read_all(STDIN_FILENO, config, sizeof(config));
 	if (length < 0)
 		return fail(io_failure, "the configuration cannot be read from stdin", "");
 	int code = run(command, config, (size_t)length);
