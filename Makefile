@@ -11,14 +11,17 @@ BPF_HEADERS := $(wildcard bpf/include/*.h)
 # Not where the checkout is: the same commit gives the same objects everywhere.
 BPF_CFLAGS  := -O2 -g -target bpf -mcpu=v2 -Wall -Werror -Ibpf/include -I/usr/include/x86_64-linux-gnu \
 	-fdebug-compilation-dir=.
-C_FILES     := $(wildcard bpf/*.c bpf/include/*.h bpf/test/*.c test/lab/clients/*.[ch])
+# Static: it runs on the node, whatever its C library is. The same source gives the same bytes.
+CNI_CFLAGS  := -std=c11 -D_GNU_SOURCE -Os -Wall -Wextra -Werror -static -s -Wl,--build-id=none
+CNI_FILES   := $(wildcard cni/*.[ch])
+C_FILES     := $(CNI_FILES) $(wildcard bpf/*.c bpf/include/*.h bpf/test/*.c test/lab/clients/*.[ch])
 NODE         = $(shell tools/node.sh)
 NODE_PATH_   = PATH="$(dir $(NODE)):$$PATH"
 # Node's own memory: the heap's young half is kept small, since the daemon shares the machine with workloads.
 STAMP       := build/.setup
 FUZZ_TESTS  := $(addprefix src/kernel/,$(addsuffix .test.ts,route-engine http-head http-response edit))
 
-.PHONY: help setup build image image-root gen gen-xds gen-check lint format test test-unit test-scenarios test-lab test-cluster fuzz test-kernels bench demo demo-down clean
+.PHONY: help setup build image image-root chart gen gen-xds gen-check lint format test test-unit test-scenarios test-lab test-cluster fuzz test-kernels bench demo demo-down clean
 
 help: ## list the verbs
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,12 +33,17 @@ $(STAMP): tools/setup.sh package-lock.json tools/node/package-lock.json
 	$(Q)tools/setup.sh
 	@mkdir -p build && touch $@
 
-build: setup $(BPF_OBJECTS) bin/kmesh-daemon bin/kmeshctl ## eBPF objects, bin/kmesh-daemon, bin/kmeshctl
+build: setup $(BPF_OBJECTS) build/cni/kmesh-cni bin/kmesh-daemon bin/kmeshctl ## eBPF objects, the CNI plugin, bin/kmesh-daemon, bin/kmeshctl
 
 build/bpf/%.bpf.o: bpf/%.bpf.c $(BPF_HEADERS) Makefile | $(STAMP)
 	@mkdir -p $(@D)
 	@echo "  BPF      $@"
 	$(Q)clang-19 $(BPF_CFLAGS) -c $< -o $@
+
+build/cni/kmesh-cni: $(CNI_FILES) Makefile | $(STAMP)
+	@mkdir -p $(@D)
+	@echo "  CC       $@"
+	$(Q)clang-19 $(CNI_CFLAGS) cni/kmesh-cni.c -o $@
 
 bin/%: tools/launcher.sh Makefile
 	@mkdir -p bin
@@ -49,6 +57,9 @@ image: build ## build/kmesh-image.tar: the container image localhost/kmesh:dev, 
 image-root: build ## build/image-root: the files that the image holds, for an engine (Containerfile)
 	$(Q)rm -rf build/image-root
 	$(Q)$(NODE) tools/image/image.ts --root build/image-root
+
+chart: setup ## deploy/kmesh.yaml and the chart's golden files, of deploy/helm/kmesh; needs helm
+	$(Q)$(NODE) tools/chart.ts
 
 gen: build ## write src/kernel/gen/layout.gen.ts from the objects' BTF, and docs/errors.md
 	$(Q)$(NODE) tools/gen-layout.ts

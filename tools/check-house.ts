@@ -20,8 +20,10 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   probe: ['base', 'model', 'compile', 'kernel', 'api'],
   api: ['base', 'model'],
   node: ['base', 'model', 'source', 'kernel'],
-  daemon: ['base', 'model', 'source', 'compile', 'publish', 'kernel', 'enrol', 'probe', 'api', 'node'],
-  ctl: ['base', 'api'],
+  cni: ['base', 'model', 'source', 'node'],
+  daemon: ['base', 'model', 'source', 'compile', 'publish', 'kernel', 'enrol', 'probe', 'api', 'node', 'cni'],
+  install: ['base', 'api', 'source'],
+  ctl: ['base', 'api', 'install', 'source'],
 };
 
 /** src/api/types.ts only has types, which any folder may share with the API; tests may reach further. */

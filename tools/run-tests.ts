@@ -16,7 +16,7 @@ function testsBelow(directory: string): string[] {
 }
 
 const groups: Readonly<Record<string, () => string[]>> = {
-  unit: () => [...testsBelow('src'), ...testsBelow('tools/image')],
+  unit: () => [...testsBelow('src'), ...testsBelow('tools')],
   lab: () => testsBelow('test/lab'),
   scenarios: () => testsBelow('test/scenarios'),
   'control-planes': () => testsBelow('test/scenarios').filter((path) => /\/(istiod|xds-[a-z]+)\.test\.ts$/.test(path)),
@@ -24,7 +24,7 @@ const groups: Readonly<Record<string, () => string[]>> = {
   // The cluster's tests take minutes and most of the machine: make test-cluster runs them.
   all: () => [
     ...testsBelow('src'),
-    ...testsBelow('tools/image'),
+    ...testsBelow('tools'),
     ...testsBelow('test').filter((path) => !path.includes('/test/cluster/')),
   ],
 };

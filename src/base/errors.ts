@@ -203,6 +203,20 @@ export const errorTable = {
     title: 'A setting of the control plane is wrong',
     fix: 'correct the flag or environment variable that the message names',
   },
+  KM5020: { title: 'A call of the CNI plugin is not understood', fix: 'check the CNI configuration of the node' },
+  KM5021: {
+    title: 'A pod cannot be put under the mesh yet',
+    fix: 'nothing to do, the kubelet tries again; if it lasts, see the message',
+  },
+  KM5022: { title: 'A pod is not under the mesh as it should be', fix: 'delete the pod, so that it is made anew' },
+  KM5023: {
+    title: 'The socket of the CNI plugin cannot be made',
+    fix: 'make the directory of --run-path writable for root',
+  },
+  KM5024: {
+    title: 'The CNI configuration of the node cannot be read or changed',
+    fix: 'correct the file that the message names, or name another with --conflist-name',
+  },
   // KM6xxx: kmeshctl
   KM6001: {
     title: 'kmesh-daemon cannot be reached',
@@ -220,6 +234,12 @@ export const errorTable = {
     title: 'The checks of this machine could not be run',
     fix: '`make build` makes bin/kmesh-daemon; it must be beside kmeshctl or in PATH',
   },
+  KM6010: { title: 'The manifests of Kmesh are not as expected', fix: 'install kmeshctl again' },
+  KM6011: {
+    title: 'The API server of the cluster did not do what it was asked',
+    fix: 'see the message; `kmeshctl check --cluster --pre` tells of rights that are missing',
+  },
+  KM6012: { title: 'Kmesh was installed by Helm', fix: 'use the command that the message names' },
 } as const satisfies Record<`KM${number}`, { readonly title: string; readonly fix: string }>;
 
 export type ErrorCode = keyof typeof errorTable;

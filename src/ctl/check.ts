@@ -1,6 +1,7 @@
 import { type Command, Option } from 'commander';
 import type { CheckResult } from '../api/types.ts';
 import { KmError } from '../base/errors.ts';
+import { addClusterFlags, type ClusterOptions, clusterClient } from './cluster-context.ts';
 import { type Context, clientOf } from './context.ts';
 import { printData } from './output.ts';
 import { type Colour, paint, printable, wantsColour } from './style.ts';
@@ -11,15 +12,23 @@ const marks: Record<CheckResult['result'], readonly [string, Colour]> = {
   error: ['×', 'red'],
 };
 
+interface CheckOptions extends ClusterOptions {
+  readonly cluster?: true;
+  readonly pre?: true;
+  readonly output: string;
+}
+
 /** Adds `kmeshctl check`. Marks and JSON are those of `linkerd check`. */
 export function addCheck(program: Command, context: Context): void {
-  program
-    .command('check')
-    .summary('check this machine and the mesh on it, with hints')
+  const check = program.command('check');
+  addClusterFlags(check)
+    .summary('check this machine or a cluster, and the mesh there, with hints')
     .description(
-      'Check this machine and the mesh on it. The exit code is 1 when a check failed (×); warnings (‼) are fine.',
+      'Check this machine and the mesh on it, or with --cluster a Kubernetes cluster and its agents. The exit code is 1 when a ' +
+        'check failed (×); warnings (‼) are fine.',
     )
-    .option('--pre', 'check whether this machine can run kmesh-daemon; needs no daemon')
+    .option('--cluster', 'check a Kubernetes cluster: version, CRDs, and the agent of each node')
+    .option('--pre', 'whether this machine can run kmesh-daemon, or --cluster can get it')
     .addOption(new Option('-o, --output <format>', 'output format').choices(['table', 'json']).default('table'))
     .addHelpText(
       'after',
@@ -28,16 +37,32 @@ Examples:
   # Before the first start
   kmeshctl check --pre
 
+  # Before the installation in a cluster, and after it
+  kmeshctl check --cluster --pre
+  kmeshctl check --cluster
+
   # What is wrong, for a script
   kmeshctl check -o json | jq '.categories[].checks[] | select(.result == "error")'`,
     )
-    .action(async (options: { pre?: true; output: string }, command: Command) => {
-      const results = options.pre ? await context.preChecks() : await daemonChecks(context, command);
+    .action(async (options: CheckOptions, command: Command) => {
+      const results = await resultsOf(options, context, command);
       const success = !results.some(({ result }) => result === 'error');
       if (options.output === 'json') await printData(context, 'json', { success, categories: byCategory(results) });
       else context.stdout.write(checkReport(results, success, wantsColour(context.stdout, context.env)));
       context.finish(success ? 0 : 1);
     });
+}
+
+async function resultsOf(options: CheckOptions, context: Context, command: Command): Promise<readonly CheckResult[]> {
+  const { cluster, pre, namespace, name } = options;
+  if (!cluster) return pre ? await context.preChecks() : await daemonChecks(context, command);
+  const { clusterChecks } = await import('../install/checks.ts');
+  const client = await clusterClient(options, context);
+  try {
+    return await clusterChecks(client, { namespace, name, pre: pre === true });
+  } finally {
+    client.close();
+  }
 }
 
 /** Reaching the daemon is the first check; when it fails there are no others. */

@@ -38,6 +38,9 @@ const cases: readonly (readonly [readonly string[], readonly string[]])[] = [
   [['status', '--w'], ['--wait']],
   [['status', '--adm'], ['--admin-address']],
   [['dump', 'k'], ['kernel-native']],
+  [['inst'], ['install']],
+  [['install', '--image-pull-policy', 'N'], ['Never']],
+  [['uninstall', '--ag'], ['--agents-only']],
   [
     ['completion', ''],
     ['bash', 'zsh', 'fish'],

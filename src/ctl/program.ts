@@ -5,6 +5,7 @@ import type { Context } from './context.ts';
 import { addDump } from './dump.ts';
 import { addExplain } from './explain.ts';
 import { addGet } from './get.ts';
+import { addInstall, addUninstall } from './install.ts';
 import { addLog } from './log.ts';
 import { addAccessLog, addMonitoring } from './monitoring.ts';
 import { addObserve } from './observe.ts';
@@ -49,6 +50,8 @@ Examples:
   addExplain(program, context);
   addObserve(program, context);
   addCheck(program, context);
+  addInstall(program, context);
+  addUninstall(program, context);
   addDump(program, context);
   addLog(program, context);
   addAccessLog(program, context);

@@ -97,6 +97,12 @@ export class Agent implements NodeView {
     });
   }
 
+  /** Says on no pod any more that it is under the mesh. */
+  async leave(withinMs: number): Promise<void> {
+    this.#annotator.sync(this.#local.values(), () => false);
+    await this.#annotator.idle(withinMs);
+  }
+
   close(): void {
     this.#annotator.close();
     this.#client.close();

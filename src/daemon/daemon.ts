@@ -17,12 +17,14 @@ import { MeshBuilder } from '../model/mesh.ts';
 import type { Problem } from '../model/types.ts';
 import { Metrics } from '../probe/metrics.ts';
 import { Names } from '../probe/names.ts';
+import { nodeMetrics } from '../probe/node-metrics.ts';
 import { xdsMetrics } from '../probe/xds-metrics.ts';
 import { Publisher } from '../publish/publisher.ts';
 import { tableOf } from '../publish/tables.ts';
 import { CombinedSource } from '../source/combined.ts';
 import { Agent, enrolmentView, plainNode } from './agent.ts';
 import { adminBackend } from './backend.ts';
+import { Cni } from './cni.ts';
 import { Controller } from './controller.ts';
 import { DataPlane } from './data-plane.ts';
 import { sweepFlows } from './flow-sweep.ts';
@@ -44,6 +46,7 @@ const namespacesEveryMs = 500;
 const shortCutEveryMs = 500;
 const pruneEveryMs = 60_000;
 const sweepEveryMs = 10_000;
+const leaveWithinMs = 5000;
 
 export interface Output {
   readonly accessLog: AccessLogOutput;
@@ -52,8 +55,8 @@ export interface Output {
 }
 
 export interface RunningDaemon {
-  /** Ends the process's part; the kernel works on. */
-  stop(): Promise<void>;
+  /** Ends the process's part; the kernel works on. `leaving`: no other daemon will come after this one. */
+  stop(leaving: boolean): Promise<void>;
 }
 
 /** Starts everything, or throws a KmError and leaves the kernel as it was. */
@@ -165,6 +168,7 @@ async function run(
       })
     : null;
   const node = agent ?? plainNode;
+  const cni = agent !== null && settings.cni ? new Cni({ settings, log, mesh: layers.mesh, claims: agent.pods }) : null;
   const metrics = new Metrics({
     names,
     version: version.version,
@@ -178,6 +182,9 @@ async function run(
     problems: () => countProblems(problems()),
   });
   const applied = xdsMetrics(metrics.registry, () => more.map((one) => one.status()));
+  if (agent !== null) {
+    nodeMetrics(metrics.registry, { checks, cniChained: () => (cni === null ? null : cni.pending().length === 0) });
+  }
   const memory = new MemoryTrim();
   let unreadable = false;
   const controller = new Controller({
@@ -214,6 +221,7 @@ async function run(
     // An object of a kind that is not supported (KM1007) has never been in the kernel.
     unreadable = batch.problems.some((p) => p.severity === 'error' && !p.lastGoodInForce && p.code !== 'KM1007');
     guarded('taking over a change', () => controller.apply(batch))();
+    if (cni !== null) guarded('listing enrolled namespaces', () => cni.changed(batch))();
     problemLog.report(problems());
     if (!attached() && running) guarded('attaching', activate)();
   });
@@ -248,7 +256,7 @@ async function run(
       sources,
       dumps: () => more.flatMap((one) => one.dump() ?? []),
       problems,
-      starting: () => [...source.pending(), ...starting],
+      starting: () => [...source.pending(), ...starting, ...(cni?.pending() ?? [])],
       checks,
     }),
     onError: (error) => daemonLog.error('an admin request failed', { error: String(error) }),
@@ -264,6 +272,7 @@ async function run(
   lookAtStack();
   activate();
   for (const one of more) one.start();
+  await cni?.start();
   running = true;
   const every = (milliseconds: number, what: string, action: () => void): NodeJS.Timeout =>
     setInterval(guarded(what, action), milliseconds);
@@ -284,10 +293,12 @@ async function run(
     }),
   ];
   return {
-    stop: async () => {
+    stop: async (leaving) => {
       for (const timer of timers) clearInterval(timer);
       source?.close();
       for (const one of more) one.close();
+      if (leaving) await agent?.leave(leaveWithinMs);
+      cni?.close();
       agent?.close();
       controller.close();
       telemetry.drain();

@@ -4,9 +4,10 @@ import { Command, CommanderError } from 'commander';
 import { KmError } from '../base/errors.ts';
 import { probeFeatures } from '../kernel/features.ts';
 import { openLibbpf } from '../kernel/libbpf.ts';
-import { startDaemon } from './daemon.ts';
-import { addFlags, settingsOf } from './settings.ts';
-import { uninstall } from './uninstall.ts';
+import { type RunningDaemon, startDaemon } from './daemon.ts';
+import { OwnDaemonSet } from './own-daemonset.ts';
+import { addFlags, cniDefaults, type Settings, settingsOf } from './settings.ts';
+import { type UninstallOptions, uninstall } from './uninstall.ts';
 import { versionInfo } from './version.ts';
 
 const exitUsage = 64;
@@ -31,9 +32,13 @@ const program = new Command('kmesh-daemon')
 const run = addFlags(program.command('run', { isDefault: true }), hostname())
   .description('run the daemon (default)')
   .action(async (options: Record<string, unknown>) => {
-    const daemon = await startDaemon(settingsOf(options), { accessLog, stderr }, checks);
+    const settings = settingsOf(options);
+    const own = OwnDaemonSet.of(settings, process.env);
+    const daemon = await startDaemon(settings, { accessLog, stderr }, checks);
+    // So that a later no is known for one.
+    void own?.isGone();
     const stop = (): void => {
-      daemon.stop().then(
+      end(daemon, settings, own).then(
         () => process.exit(0),
         (error: unknown) => fail(error),
       );
@@ -73,12 +78,22 @@ program
 
 program
   .command('uninstall')
-  .description('take everything of the mesh out of the kernel: hooks, programs, maps, pins')
+  .description('take everything of the mesh off this machine: hooks, programs, maps, pins, the CNI plugin')
   .option('--bpf-fs-path <dir>', 'where programs and maps are pinned', '/sys/fs/bpf/kmesh')
+  .option('--cni-etc-path <dir>', 'CNI configuration of the node', cniDefaults.etc)
+  .option('--cni-bin-path <dir>', 'CNI plugins of the node', cniDefaults.bin)
+  .option('--run-path <dir>', 'directory of the socket for the CNI plugin', cniDefaults.run)
   .exitOverride()
-  .action((options: { bpfFsPath: string }) => {
-    for (const line of uninstall(options.bpfFsPath)) stdout(`removed ${line}\n`);
+  .action((options: UninstallOptions) => {
+    for (const line of uninstall(options)) stdout(`removed ${line}\n`);
   });
+
+async function end(daemon: RunningDaemon, settings: Settings, own: OwnDaemonSet | null): Promise<void> {
+  const leaving = own !== null && (await own.isGone());
+  await daemon.stop(leaving);
+  if (!leaving) return;
+  for (const line of uninstall(settings)) stderr(`removed ${line}\n`);
+}
 
 function checks() {
   return probeFeatures(openLibbpf());

@@ -15,6 +15,14 @@ export interface Settings {
   readonly nodeAgent: boolean;
   /** Directory of files that keep network namespaces. */
   readonly netnsPath: string;
+  /** Pods start under the mesh: the CNI plugin is installed on the node, and served. */
+  readonly cni: boolean;
+  readonly cniEtcPath: string;
+  readonly cniBinPath: string;
+  /** Null: the first file. */
+  readonly conflistName: string | null;
+  /** Directory of the socket for the CNI plugin. */
+  readonly runPath: string;
   /** Control plane to ask; null: none. */
   readonly xds: XdsSettings | null;
   readonly mode: 'kernel-native' | 'dual-engine';
@@ -40,6 +48,9 @@ export interface Settings {
   /** Entries of kernel maps by name. */
   readonly mapSizes: Readonly<Record<string, number>>;
 }
+
+/** Where a node has what concerns CNI. */
+export const cniDefaults = { etc: '/etc/cni/net.d', bin: '/opt/cni/bin', run: '/run/kmesh' } as const;
 
 export interface KubernetesSettings {
   /** Null: KUBECONFIG, a pod's service account, or ~/.kube/config. */
@@ -159,6 +170,11 @@ export function addFlags(command: Command, hostname: string): Command {
     )
     .option('--node-agent', 'serve the pods of this Kubernetes node: find them, annotate them (asks for --kubernetes)')
     .option('--netns-path <dir>', 'where the container runtime keeps network namespaces', '/run/netns')
+    .option('--cni', 'install the CNI plugin on this node and serve it (asks for --node-agent)')
+    .option('--cni-etc-path <dir>', 'CNI configuration of the node', cniDefaults.etc)
+    .option('--cni-bin-path <dir>', 'CNI plugins of the node', cniDefaults.bin)
+    .option('--conflist-name <file>', 'file of --cni-etc-path to use (default: the first by name)')
+    .option('--run-path <dir>', 'directory of the socket for the CNI plugin', cniDefaults.run)
     .addOption(
       new Option('--mode <mode>', 'which of Kmesh’s two modes')
         .choices(['dual-engine', 'kernel-native'])
@@ -211,8 +227,13 @@ export function settingsOf(options: Readonly<Record<string, unknown>>): Settings
   return {
     config: options['config'] === undefined ? null : text('config'),
     kubernetes: kubernetesOf(options),
-    nodeAgent: options['nodeAgent'] === true,
+    nodeAgent: options['nodeAgent'] === true || options['cni'] === true,
     netnsPath: text('netnsPath'),
+    cni: options['cni'] === true,
+    cniEtcPath: text('cniEtcPath'),
+    cniBinPath: text('cniBinPath'),
+    conflistName: options['conflistName'] === undefined ? null : text('conflistName'),
+    runPath: text('runPath'),
     xds: xdsSettings(options, process.env),
     mode: text('mode') === 'kernel-native' ? 'kernel-native' : 'dual-engine',
     bpfFsPath: text('bpfFsPath'),
@@ -242,7 +263,7 @@ function kubernetesOf(options: Readonly<Record<string, unknown>>): KubernetesSet
   const namespaces = Array.isArray(given) ? given.map(String) : [];
   const list = options['kubernetesKinds'];
   const kinds = knownKinds.filter((kind) => Array.isArray(list) && list.includes(kind));
-  const asked = options['kubernetes'] === true || options['nodeAgent'] === true;
+  const asked = ['kubernetes', 'nodeAgent', 'cni'].some((name) => options[name] === true);
   const said = kubeconfig !== null || context !== null || namespaces.length > 0 || kinds.length > 0;
   return asked || said ? { kubeconfig, context, namespaces, kinds } : null;
 }

@@ -60,6 +60,14 @@ export class Annotator {
     if (this.#cancel === null) this.#next();
   }
 
+  /** Resolves when the API server knows all, or cannot be told, or the time is over. */
+  async idle(withinMs: number): Promise<void> {
+    const end = this.#parts.timers.now() + withinMs;
+    while (this.#running.size + this.#wanted.size > 0 && this.#cancel === null && this.#parts.timers.now() < end) {
+      await new Promise<void>((resolve) => this.#parts.timers.after(20, resolve));
+    }
+  }
+
   /** Requests are on their way. */
   get busy(): boolean {
     return this.#running.size > 0;

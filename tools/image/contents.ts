@@ -44,6 +44,8 @@ export function programLayer(root: string, revision: string): Tree {
   const names = readdirSync(objects).filter((name) => name.endsWith('.bpf.o') && !name.startsWith('layout'));
   if (names.length === 0) throw new Error(`${objects} has no eBPF objects: run 'make build'`);
   for (const name of names) tree.file(`${home}/build/bpf/${name}`, readFileSync(join(objects, name)));
+  tree.file(`${home}/build/cni/kmesh-cni`, readFileSync(join(root, 'build', 'cni', 'kmesh-cni')), 0o755);
+  tree.file(`${home}/deploy/kmesh.yaml`, readFileSync(join(root, 'deploy', 'kmesh.yaml')));
   for (const name of packagesOf(root)) addPackage(tree, root, name, home);
   for (const name of ['package.json', 'LICENSE']) tree.file(`${home}/${name}`, readFileSync(join(root, name)));
   for (const name of readdirSync(join(root, 'LICENSES'))) {

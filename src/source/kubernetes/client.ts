@@ -36,8 +36,16 @@ const maxLineBytes = 64 * 1024 * 1024;
 const maxListBytes = 256 * 1024 * 1024;
 
 interface Ask {
-  readonly method: 'GET' | 'PATCH';
+  readonly method: 'GET' | ApiWrite['method'];
   readonly body?: string;
+  readonly contentType?: string;
+}
+
+export interface ApiWrite {
+  readonly method: 'POST' | 'PUT' | 'PATCH' | 'DELETE';
+  readonly body: unknown;
+  /** Default `application/json`. */
+  readonly contentType?: string;
 }
 
 const get: Ask = { method: 'GET' };
@@ -81,7 +89,14 @@ export class ApiClient {
 
   /** Changes an object by a JSON merge patch (RFC 7396). Throws as {@link get}. */
   async patch(path: string, change: unknown, signal: AbortSignal): Promise<unknown> {
-    return parse(await this.read(path, signal, { method: 'PATCH', body: JSON.stringify(change) }));
+    const write: ApiWrite = { method: 'PATCH', body: change, contentType: 'application/merge-patch+json' };
+    return await this.send(path, signal, write);
+  }
+
+  /** Writes, and gives what the server has then. Throws as {@link get}; 409 is a conflict with another writer. */
+  async send(path: string, signal: AbortSignal, { method, body, contentType }: ApiWrite): Promise<unknown> {
+    const ask = { method, body: JSON.stringify(body), contentType: contentType ?? 'application/json' };
+    return parse(await this.read(path, signal, ask));
   }
 
   /**
@@ -121,14 +136,15 @@ export class ApiClient {
   async #open(
     path: string,
     signal: AbortSignal,
-    { method, body }: Ask = get,
+    { method, body, contentType }: Ask = get,
   ): Promise<{ response: IncomingMessage; alive: Alive }> {
     const credentials = await this.#access.credentials();
     const agent = this.#agentFor(credentials);
     const headers: Record<string, string> = { accept: 'application/json', 'user-agent': 'kmesh-daemon' };
     if (credentials.token !== null) headers['authorization'] = `Bearer ${credentials.token}`;
     else if (credentials.basic !== null) headers['authorization'] = credentials.basic;
-    if (method === 'PATCH') headers['content-type'] = 'application/merge-patch+json';
+    if (contentType !== undefined) headers['content-type'] = contentType;
+    if (body !== undefined) headers['content-length'] = String(Buffer.byteLength(body));
     const url = `${this.#access.server}${path}`;
     const send = url.startsWith('https:') ? requestHttps : requestHttp;
     const request = send(url, { method, agent, headers, signal });
@@ -144,7 +160,7 @@ export class ApiClient {
         request.end(body);
       });
       alive();
-      if (response.statusCode === 200) return { response, alive };
+      if ([200, 201, 202].includes(response.statusCode ?? 0)) return { response, alive };
       const error = await apiError(response);
       if (error.status === 401) this.#access.rejected();
       throw error;

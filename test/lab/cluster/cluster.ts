@@ -121,10 +121,20 @@ export class Cluster {
     return found;
   }
 
-  /** Kmesh's image on every node, and its objects with the node's own cgroup in the place of the machine's. */
-  async installKmesh(change: (yaml: string) => string = (yaml) => yaml): Promise<void> {
+  /** Kmesh's image on every node. */
+  async importKmesh(): Promise<void> {
     const image = join(root, 'build', 'kmesh-image.tar');
     await Promise.all(this.nodes.map((node) => importImage(node, image)));
+  }
+
+  /** A program of this machine that asks the cluster as administrator, in the first node. */
+  async asAdmin(program: string, ...args: readonly string[]): Promise<string> {
+    return (await this.nodes[0].exec([program, ...args, '--kubeconfig', this.#kubeconfig])).stdout;
+  }
+
+  /** Kmesh's image on every node, and its objects with the node's own cgroup in the place of the machine's. */
+  async installKmesh(change: (yaml: string) => string = (yaml) => yaml): Promise<void> {
+    await this.importKmesh();
     await this.apply(change(readFileSync(join(manifests, 'kmesh.yaml'), 'utf8')));
   }
 

@@ -88,8 +88,24 @@ export class ControlPlane {
     await this.#send([{ path, object }]);
   }
 
+  /** Changes what is at a path by a JSON merge patch. */
+  async patchAt(path: string, change: object): Promise<void> {
+    const type = ['-H', 'content-type: application/merge-patch+json'];
+    const answer = JSON.parse(
+      await this.#curl(path, '-X', 'PATCH', ...type, '-d', JSON.stringify(change)),
+    ) as ApiObject;
+    if (answer.kind === 'Status') throw new Error(`${path}: ${String(answer['message'])}`);
+  }
+
   async removeAt(path: string): Promise<void> {
     await this.#send([{ path }]);
+  }
+
+  /** Kubeconfig of the administrator, beside that of the user `kmesh`. */
+  get adminKubeconfig(): string {
+    const path = this.#file('admin-kubeconfig');
+    writeFileSync(path, readFileSync(this.kubeconfig, 'utf8').replaceAll('kmesh.', 'admin.'));
+    return path;
   }
 
   /** Gives the user of the kubeconfig this ClusterRole. The stand-in does not ask who somebody is. */
@@ -148,6 +164,10 @@ export class ControlPlane {
   }
 
   async #get(path: string): Promise<string> {
+    return await this.#curl(path);
+  }
+
+  async #curl(path: string, ...flags: readonly string[]): Promise<string> {
     const proof = [
       '--cacert',
       this.#file('ca.crt'),
@@ -156,7 +176,7 @@ export class ControlPlane {
       '--key',
       this.#file('admin.key'),
     ];
-    const command = ['curl', '-sS', '-m', '5', ...proof, `${this.#url}${path}`];
+    const command = ['curl', '-sS', '-m', '5', ...proof, ...flags, `${this.#url}${path}`];
     return (await this.#lab.node.exec(command, { cgroup: 'outside' })).stdout;
   }
 
