@@ -8,13 +8,15 @@ import { systemTimers } from '../source/timers.ts';
 import type { Settings } from './settings.ts';
 
 /** A machine's own directory comes before the cluster: who writes there means this machine. KM1021. */
-export function sourcesOf({ config, kubernetes }: Settings, log: Log): readonly OpenSource[] {
+export function sourcesOf({ config, kubernetes, nodeName, locality }: Settings, log: Log): readonly OpenSource[] {
   const sources: OpenSource[] = [];
   if (config !== null) sources.push((onChange) => new FilesSource({ directory: config, onChange }));
   if (kubernetes !== null) {
     const { kubeconfig, context, namespaces } = kubernetes;
     const access = findAccess({ kubeconfig, context, env: process.env, timers: systemTimers });
-    const options = { access, namespaces, timers: systemTimers, log: log.logger('kubernetes') };
+    // Who says where the node is need not ask.
+    const node = locality === '' ? { node: nodeName } : {};
+    const options = { access, namespaces, ...node, timers: systemTimers, log: log.logger('kubernetes') };
     sources.push((onChange) => new KubernetesSource({ ...options, onChange }));
   }
   return sources;

@@ -107,9 +107,21 @@ function parentIssues(
     (one) => (port === 0 || one.port === port) && (section === '' || one.name === section),
   );
   if (ports.length === 0) return warn(`Service ${namespace}/${name} has no such port`);
+  if (service.addresses.length === 0) {
+    return warn(`Service ${namespace}/${name} is headless: it has no address at which requests could be routed`);
+  }
   return ports.some(({ mode }) => mode !== 'tcp')
     ? []
     : warn(`no such port of Service ${namespace}/${name} is for HTTP`);
+}
+
+/** Whether an HTTPRoute may send to a Service: of its own namespace, of all its parents' one, or by a ReferenceGrant there. */
+export function mayNameBackend(
+  { grants }: RouteSources,
+  { namespace, parents }: HttpRouteObject,
+  backend: { readonly namespace: string; readonly name: string },
+): boolean {
+  return parents.every((parent) => parent.namespace === backend.namespace) || grants.allow(namespace, backend);
 }
 
 /** `status`: what requests get, 0 for connections. */
@@ -123,6 +135,8 @@ function lostIssues(
 ): Issue[] {
   const fate = status === 0 ? 'it gets no connections' : `its requests are answered with ${status}`;
   return destinations.flatMap((destination, i): Issue[] => {
+    // Its reader has said it.
+    if (destination.unknownKind !== undefined) return [];
     const where = object.kind === 'HTTPRoute' ? ['backendRefs', i] : ['route', i, 'destination'];
     const warn = (field: readonly string[], text: string): Issue[] => {
       const path = [...rule, ...where, ...field];
@@ -142,7 +156,7 @@ function lostIssues(
     if (found.missing === 'subset') {
       return warn(['subset'], `no DestinationRule gives ${host} a subset ${JSON.stringify(subset)}`);
     }
-    if (backend !== null && !sources.grants.allow(object.namespace, backend)) {
+    if (backend !== null && object.kind === 'HTTPRoute' && !mayNameBackend(sources, object, backend)) {
       return warn(['namespace'], `no ReferenceGrant in namespace ${backend.namespace} allows it`);
     }
     return [];

@@ -76,7 +76,7 @@ const expected: Readonly<Record<string, readonly string[]>> = {
   'http-route': [
     'KM1009 HTTPRoute shop/routes http-route.yaml:8 spec.parentRefs[0].port: must be a number from 1 to 65535, not 99999',
     'KM1009 HTTPRoute shop/routes http-route.yaml:9 spec.parentRefs[1].name: must be lower-case letters, digits and \'-\', with a letter or digit at both ends: "bad name"',
-    'KM1011 HTTPRoute shop/routes http-route.yaml:10 spec.parentRefs[2].kind: a parent apps/Deployment is not supported, only a Service (group "")',
+    'KM1014 HTTPRoute shop/routes http-route.yaml:10 spec.parentRefs[2].kind: a parent apps/Deployment does not concern the mesh, only a Service (group "") does: passed over',
     'KM1011 HTTPRoute shop/routes http-route.yaml:11 spec.parentRefs[3].nam: unknown field: check its spelling',
     'KM1010 HTTPRoute shop/routes http-route.yaml:11 spec.parentRefs[3].name: is missing',
     'KM1011 HTTPRoute shop/routes http-route.yaml:13 spec.rules[0].timeouts: not supported: requests have no timeouts',
@@ -103,7 +103,7 @@ const expected: Readonly<Record<string, readonly string[]>> = {
     'KM1009 HTTPRoute shop/routes http-route.yaml:41 spec.rules[0].filters[6].type: RequestHeaderModifier is there twice',
     'KM1010 HTTPRoute shop/routes http-route.yaml:43 spec.rules[0].filters[7].urlRewrite: is missing',
     'KM1010 HTTPRoute shop/routes http-route.yaml:45 spec.rules[0].backendRefs[0].port: is missing',
-    'KM1011 HTTPRoute shop/routes http-route.yaml:46 spec.rules[0].backendRefs[1].kind: a backend a.example/Bucket is not supported, only a Service',
+    'KM1014 HTTPRoute shop/routes http-route.yaml:46 spec.rules[0].backendRefs[1].kind: a backend a.example/Bucket is not supported, only a Service: its requests are answered with 500',
     'KM1009 HTTPRoute shop/routes http-route.yaml:47 spec.rules[0].backendRefs[2].weight: must be a number from 0 to 1000000, not -1',
     'KM1011 HTTPRoute shop/routes http-route.yaml:51 spec.rules[0].backendRefs[3].filters[0].type: URLRewrite is not supported for one backend',
     'KM1009 HTTPRoute shop/routes http-route.yaml:55 spec.rules[1].filters: RequestRedirect and URLRewrite cannot stand together',

@@ -70,7 +70,11 @@ function readParents(spec: Fields, namespace: string): RouteParent[] {
     if (kind === 'Gateway' && group === gatewayGroup) {
       ref.warn('KM1014', [], 'a Gateway does not concern the mesh: passed over');
     } else if (kind !== 'Service' || group !== '') {
-      ref.error('KM1011', ['kind'], `a parent ${group}/${kind} is not supported, only a Service (group "")`);
+      ref.warn(
+        'KM1014',
+        ['kind'],
+        `a parent ${group}/${kind} does not concern the mesh, only a Service (group "") does: passed over`,
+      );
     } else {
       const port = ref.integer('port', 1, 65535) ?? 0;
       const section = ref.string('sectionName');
@@ -131,17 +135,18 @@ function readBackends(rule: Fields, namespace: string): Destination[] {
   return rule.maps('backendRefs', backendTable).map((ref) => {
     const group = ref.string('group');
     const kind = ref.string('kind') || 'Service';
-    if (kind !== 'Service' || group !== '') {
-      ref.error(
-        'KM1011',
-        ['kind'],
-        `a backend ${group === '' ? '' : `${group}/`}${kind} is not supported, only a Service`,
-      );
+    const known = kind === 'Service' && group === '';
+    const what = group === '' ? kind : `${group}/${kind}`;
+    if (!known) {
+      const fate = 'its requests are answered with 500';
+      ref.warn('KM1014', ['kind'], `a backend ${what} is not supported, only a Service: ${fate}`);
     }
     const name = readName(ref, 'name');
     const where = ref.has('namespace') ? readName(ref, 'namespace') : namespace;
     const { headers } = readFilters(ref, ['RequestHeaderModifier']);
     const weight = ref.integer('weight', 0, 1_000_000) ?? 1;
-    return { host: serviceHost(name, where), port: ref.port('port'), subset: '', weight, headers };
+    const port = known ? ref.port('port') : (ref.integer('port', 1, 65535) ?? 0);
+    const common = { host: serviceHost(name, where), port, subset: '', weight, headers };
+    return known ? common : { ...common, unknownKind: what };
   });
 }

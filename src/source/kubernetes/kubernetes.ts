@@ -21,6 +21,8 @@ export interface KubernetesSourceOptions {
   readonly access: ApiAccess;
   /** Empty: all namespaces. */
   readonly namespaces: readonly string[];
+  /** Name of the node whose Node object is read; without it none is. */
+  readonly node?: string;
   readonly timers: Timers;
   readonly log: Logger;
   readonly onChange: OnChange;
@@ -38,7 +40,7 @@ interface Pending {
 
 export class KubernetesSource implements ObjectSource {
   readonly name = sourceName;
-  readonly #options: Required<KubernetesSourceOptions>;
+  readonly #options: Required<Omit<KubernetesSourceOptions, 'node'>>;
   readonly #client: ApiClient;
   readonly #closed = new AbortController();
   readonly #reflectors: readonly Reflector[];
@@ -59,11 +61,12 @@ export class KubernetesSource implements ObjectSource {
     this.#client = client;
     const discovery = new Discovery(client, timers, this.#closed.signal);
     const scopes = namespaces.length === 0 ? [null] : namespaces;
+    const nodes = options.node === undefined ? [] : [options.node];
     const signal = this.#closed.signal;
     const onChange = () => this.#schedule();
     this.#unenforced = new Unenforced({ client, discovery, timers, signal, namespaces: scopes, onChange });
     this.#reflectors = resources.flatMap((resource) =>
-      scopes.map((namespace) => {
+      (resource.kind === 'Node' ? nodes : scopes).map((namespace) => {
         const store = new ObjectStore(resource.kind, {
           onObject: (key, before) => this.#changed(key, before),
           onFindings: () => this.#schedule(),

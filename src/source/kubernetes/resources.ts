@@ -17,6 +17,7 @@ export interface Resource {
 
 const plurals: Readonly<Record<ObjectKind, string>> = {
   Namespace: 'namespaces',
+  Node: 'nodes',
   Pod: 'pods',
   Service: 'services',
   EndpointSlice: 'endpointslices',
