@@ -13,7 +13,9 @@ import { Members } from './members.ts';
 import { type Issue, ModelProblems } from './modelproblems.ts';
 import { type KubeObject, type ObjectChanges, type ObjectKey, objectKeyText } from './objects.ts';
 import { routeIssues } from './route-issues.ts';
+import type { HttpRouteObject } from './route-objects.ts';
 import { HttpRoutes, ReferenceGrants, VirtualServices } from './route-tables.ts';
+import { type RouteVerdict, routeVerdict } from './route-verdict.ts';
 import type { RouteSources } from './routing.ts';
 import { Rules } from './rules.ts';
 import { keepPorts, samePorts, sameService } from './same.ts';
@@ -98,6 +100,11 @@ export class MeshBuilder {
     const hosts = { services: this.#services, rules: this.#rules, placed: isKnown(this.#place) };
     const orphans = this.#slices.orphans((id) => this.#sources.has(id));
     return this.#problems.list(hosts, orphans, routeIssues(this.#routes, this.#services));
+  }
+
+  /** What becomes of an HTTPRoute, in force or not, in the mesh as it is now. */
+  routeVerdict(object: HttpRouteObject): RouteVerdict {
+    return routeVerdict(this.#routes, this.#services, object);
   }
 
   #upsert(object: KubeObject): void {
