@@ -19,7 +19,8 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   enrol: ['base', 'model', 'compile', 'kernel', 'publish'],
   probe: ['base', 'model', 'compile', 'kernel', 'api'],
   api: ['base', 'model'],
-  daemon: ['base', 'model', 'source', 'compile', 'publish', 'kernel', 'enrol', 'probe', 'api'],
+  status: ['base', 'model', 'source'],
+  daemon: ['base', 'model', 'source', 'status', 'compile', 'publish', 'kernel', 'enrol', 'probe', 'api'],
   ctl: ['base', 'api'],
 };
 

@@ -32,6 +32,7 @@ import { MemoryTrim } from './memory.ts';
 import { startMetricsServer } from './metrics-server.ts';
 import { Namespaces } from './namespaces.ts';
 import { ProblemLog } from './problem-log.ts';
+import { routeStatusOf } from './route-status.ts';
 import type { Settings } from './settings.ts';
 import { sourcesOf } from './sources.ts';
 import { type AccessLogOutput, Telemetry } from './telemetry.ts';
@@ -197,9 +198,11 @@ async function run(
     // An object of a kind that is not supported (KM1007) has never been in the kernel.
     unreadable = batch.problems.some((p) => p.severity === 'error' && !p.lastGoodInForce && p.code !== 'KM1007');
     guarded('taking over a change', () => controller.apply(batch))();
+    routeStatus?.changed(batch);
     problemLog.report(problems());
     if (!attached() && running) guarded('attaching', activate)();
   });
+  const routeStatus = routeStatusOf(settings, log, builder, () => controller.problems());
   // What fails at the start ends it with an error; later the daemon goes on.
   let running = false;
   const attached = (): boolean => starting.length === 0;
@@ -245,6 +248,7 @@ async function run(
   lookAtStack();
   activate();
   for (const one of more) one.start();
+  routeStatus?.start();
   running = true;
   const every = (milliseconds: number, what: string, action: () => void): NodeJS.Timeout =>
     setInterval(guarded(what, action), milliseconds);
@@ -269,6 +273,7 @@ async function run(
       for (const timer of timers) clearInterval(timer);
       source?.close();
       for (const one of more) one.close();
+      await routeStatus?.close();
       controller.close();
       telemetry.drain();
       telemetry.close();

@@ -5,6 +5,9 @@ import { type Fields, fieldTable, shown } from '../fields.ts';
 import { dnsNameProblem } from '../names.ts';
 import { checkEditedName, checkHeaderValue, pathProblem } from './http.ts';
 
+/** Reason of the one finding that the API has a name of its own for. */
+export const incompatibleFilters = 'RequestRedirect and URLRewrite cannot stand together';
+
 const noResponse = 'not supported: headers of responses cannot be changed';
 const filterTable = fieldTable({
   read: `type requestHeaderModifier requestRedirect urlRewrite responseHeaderModifier requestMirror extensionRef cors
@@ -66,7 +69,7 @@ export function readFilters(parent: Fields, allowed: readonly string[]): Filters
     seen.add(type);
   }
   if (filters.redirect !== null && seen.has('URLRewrite')) {
-    parent.error('KM1009', ['filters'], 'RequestRedirect and URLRewrite cannot stand together');
+    parent.error('KM1009', ['filters'], incompatibleFilters);
   }
   return filters;
 }

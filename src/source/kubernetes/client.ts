@@ -24,6 +24,13 @@ export class ApiError extends Error {
   }
 }
 
+export interface ApiWrite {
+  readonly method: 'POST' | 'PUT' | 'PATCH';
+  readonly body: unknown;
+  /** Default `application/json`. */
+  readonly contentType?: string;
+}
+
 /** What was answered is not what an API server says. */
 export class ProtocolError extends Error {}
 
@@ -56,7 +63,16 @@ export class ApiClient {
 
   /** The bytes of one answer. Throws as {@link get}. */
   async read(path: string, signal: AbortSignal): Promise<Buffer> {
-    const { response, alive } = await this.#open(path, signal);
+    return await this.#whole(path, signal, null);
+  }
+
+  /** Writes, and gives what the server has then. Throws as {@link get}; 409 is a conflict with another writer. */
+  async send(path: string, signal: AbortSignal, write: ApiWrite): Promise<unknown> {
+    return parse(await this.#whole(path, signal, write));
+  }
+
+  async #whole(path: string, signal: AbortSignal, write: ApiWrite | null): Promise<Buffer> {
+    const { response, alive } = await this.#open(path, signal, write);
     const parts: Buffer[] = [];
     let size = 0;
     try {
@@ -106,7 +122,11 @@ export class ApiClient {
     this.#agent = null;
   }
 
-  async #open(path: string, signal: AbortSignal): Promise<{ response: IncomingMessage; alive: Alive }> {
+  async #open(
+    path: string,
+    signal: AbortSignal,
+    write: ApiWrite | null = null,
+  ): Promise<{ response: IncomingMessage; alive: Alive }> {
     const credentials = await this.#access.credentials();
     const agent = this.#agentFor(credentials);
     const headers: Record<string, string> = { accept: 'application/json', 'user-agent': 'kmesh-daemon' };
@@ -114,7 +134,12 @@ export class ApiClient {
     else if (credentials.basic !== null) headers['authorization'] = credentials.basic;
     const url = `${this.#access.server}${path}`;
     const send = url.startsWith('https:') ? requestHttps : requestHttp;
-    const request = send(url, { agent, headers, signal });
+    const body = write === null ? null : Buffer.from(JSON.stringify(write.body));
+    if (write !== null && body !== null) {
+      headers['content-type'] = write.contentType ?? 'application/json';
+      headers['content-length'] = String(body.length);
+    }
+    const request = send(url, { agent, headers, signal, method: write?.method ?? 'GET' });
     request.on('socket', (socket) => socket.setKeepAlive(true, keepAliveMs));
     const alive = aliveWithin(this.#timers, silenceMs, () =>
       request.destroy(new Error(`no answer within ${silenceMs / 1000} s`)),
@@ -124,10 +149,10 @@ export class ApiClient {
         request.once('response', resolve);
         // For ever: a request may fail again after it has failed.
         request.on('error', reject);
-        request.end();
+        request.end(body ?? undefined);
       });
       alive();
-      if (response.statusCode === 200) return { response, alive };
+      if (response.statusCode === 200 || response.statusCode === 201) return { response, alive };
       const error = await apiError(response);
       if (error.status === 401) this.#access.rejected();
       throw error;

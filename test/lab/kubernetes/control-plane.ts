@@ -92,6 +92,11 @@ export class ControlPlane {
     await this.#send([{ path }]);
   }
 
+  /** What the server has at a path. */
+  async read(path: string): Promise<ApiObject> {
+    return JSON.parse(await this.#get(path)) as ApiObject;
+  }
+
   /** Gives the user of the kubeconfig this ClusterRole. The stand-in does not ask who somebody is. */
   async grant(role: ApiObject): Promise<void> {
     if (!hasRealServer) return;
