@@ -127,12 +127,44 @@ static __always_inline void km_describe(struct km_flow *f, const struct km_route
 	e->reason = KM_REASON_NONE;
 	e->status = 0;
 	e->request_bytes = 0;
+	e->edits = d->answer_slot;
 	e->has_text = read && config && config->requests;
 	e->host_length = 0;
 	e->path_length = 0;
 	e->path_cut = 0;
 	if (e->has_text)
 		km_describe_text(f, scratch);
+}
+
+/* Copies how the answer's head is to be changed to the flow: the table may be another one when it comes. */
+__noinline int km_take_answer(__u32 slot, __u32 handle)
+{
+	struct km_answer_edits *edits;
+	struct km_route_blob blob;
+	__u32 i, names, bytes, index;
+	__u64 first;
+
+	KM_MSG_FIND(KM_OUT_NO_ROOM);
+	if (!km_route_same(scratch, handle, &blob))
+		return KM_OUT_CHANGED;
+	f->flags |= KM_FLOW_ANSWERS;
+	first = km_route_unit(&blob, d->answer);
+	if (!first)
+		return 0;
+	/* The other one is of the answer before. */
+	index = f->now.edits == 1;
+	edits = &f->edits[index];
+	names = first;
+	bytes = first >> 32;
+	edits->names = names;
+	edits->bytes = bytes;
+	for (i = 0; i < KM_ANSWER_UNITS; i++) {
+		if (i * 8 >= names * 8 + bytes)
+			break;
+		edits->units[i] = km_route_unit(&blob, (__u64)d->answer + 1 + i);
+	}
+	d->answer_slot = index + 1;
+	return 0;
 }
 
 /* Puts a local reply in the message's place; TC turns it back. The text is in the slot. */
@@ -367,7 +399,7 @@ static __noinline int km_forward(struct sk_msg_md *m, __u32 slot, __u32 index, s
 		ends = false;
 	current = f->current;
 	if (message->busy)
-		kick = index != current || !ends;
+		kick = index != current || !ends || f->now.edits || f->next.edits;
 	else
 		kick = half->state != KM_HALF_OPEN || !ends || total > gate ||
 		       scratch->head.flags & (KM_HTTP_EXPECT | KM_HTTP_CONNECT | KM_HTTP_UPGRADE);
@@ -411,6 +443,7 @@ static __always_inline void km_pass_through(struct sk_msg_md *m, struct km_route
 	d->cluster = d->listening.cluster;
 	d->retries = KM_DEFAULT_RETRIES;
 	d->edits = 0;
+	d->answer_slot = 0;
 	d->has_route = 0;
 	scratch->head.flags = KM_HTTP_UPGRADE;
 	scratch->head.body = KM_BODY_NONE;
@@ -441,6 +474,8 @@ static __always_inline int km_decide_and_make(struct sk_msg_md *m, __u32 slot, s
 		else if (d->kind == KM_DECIDED_ACTION)
 			made = km_reply_action(slot, d->listening.routes, d->action,
 					       km_closes(m, scratch, d));
+		if (!made && d->kind == KM_DECIDED_FORWARD && d->answer)
+			made = km_take_answer(slot, d->listening.routes);
 		if (made != KM_OUT_CHANGED)
 			break;
 	}
@@ -506,6 +541,7 @@ static __always_inline int km_begin(struct sk_msg_md *m, __u32 slot, struct km_f
 	/* What no route decides is told as the service's own. */
 	d->cluster = d->listening.cluster;
 	d->has_route = 0;
+	d->answer_slot = 0;
 	switch (verdict) {
 	case KM_HTTP_COMPLETE:
 		scratch->workload = f->source;

@@ -30,6 +30,9 @@ static __always_inline void km_answer_begin(struct km_flow *f, __u32 rcv_start)
 	if (f->now.flags & KM_HTTP_CONNECT)
 		f->answer.flags |= KM_RESPONSE_TUNNEL;
 	f->answer_seq = rcv_start;
+	f->head_seq = rcv_start;
+	f->edited = 0;
+	f->edit_tries = 0;
 }
 
 /* The request that waited goes to its endpoint now; what comes from there is its answer. */

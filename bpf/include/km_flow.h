@@ -94,6 +94,7 @@ enum km_flow_flags {
 	KM_FLOW_INSIDE = 8192,	 /* the client's own namespace has the hooks (km_inside.h) */
 	KM_FLOW_REFUSED = 16384, /* no endpoint could be reached: 503 was sent */
 	KM_FLOW_ECHOING = 32768, /* the reply has begun: echo_ack is set */
+	KM_FLOW_ANSWERS = 65536, /* some route of the table changes the heads of answers */
 };
 
 /* One request and its answer. */
@@ -118,7 +119,8 @@ struct km_exchange {
 	__u8 pipelined; /* further requests behind this one on the same half */
 	__u8 lost;	/* its end cannot be seen: the client's next request tells it */
 	__u8 has_text;	/* km_exchange_text belongs to it */
-	__u8 pad[4];
+	__u8 edits;	/* 1 + index in km_flow.edits of how its answer's head is changed; 0: it is not */
+	__u8 pad[3];
 };
 
 /* What events tell of a request beside that: kept only while somebody wants them (km_config.requests). */
@@ -126,6 +128,16 @@ struct km_exchange_text {
 	char method[KM_EVENT_METHOD_MAX];
 	char host[KM_EVENT_HOST_MAX];
 	char path[KM_EVENT_PATH_MAX];
+};
+
+#define KM_ANSWER_UNITS 64  /* a power of two */
+#define KM_ANSWER_ROOM	520 /* bytes that an answer's head may get longer by, and more */
+
+/* How the head of an answer is changed: a copy of struct km_answer (km_action.h). */
+struct km_answer_edits {
+	__u32 names;
+	__u32 bytes;
+	__u64 units[KM_ANSWER_UNITS]; /* hashes of names, then the text */
 };
 
 struct km_flow {
@@ -172,6 +184,16 @@ struct km_flow {
 	struct km_exchange next;
 	struct km_exchange_text now_text;
 	struct km_exchange_text next_text;
+	/* The half's numbers, and by how much longer the head is for the client (km_answer_edit.h). Behind
+	 * edit_end the half's ack_shift holds; before it the client counts edit_more less. 0: that is all
+	 * over. */
+	__u32 head_seq; /* where the answer's head begins */
+	__u32 edit_seq;
+	__u32 edit_end;
+	__u16 edit_more;
+	__u8 edited;
+	__u8 edit_tries;
+	struct km_answer_edits edits[2];
 	struct km_half victim; /* a half that makes room: it gets a FIN with the next kick */
 	struct km_half half[KM_HALVES];
 };

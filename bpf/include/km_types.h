@@ -73,14 +73,15 @@ enum km_counter {
 	KM_COUNTER_WIRE_FULL = 7,	 /* no port was free towards an endpoint */
 	KM_COUNTER_BYPASSED = 8, /* bytes that did not pass the parser (TCP Fast Open, …): connection reset */
 	KM_COUNTER_KICKS = 9,	 /* kicks that TC saw */
-	KM_COUNTER_SWITCHES = 10,      /* requests that went to another endpoint than the one before */
-	KM_COUNTER_HELD = 11,	       /* requests that waited for the answer before (pipelining) */
-	KM_COUNTER_SYN_RETRIED = 12,   /* SYNs sent again or to another endpoint */
-	KM_COUNTER_STALE_TUPLE = 13,   /* an endpoint still knew the tuple: reset, and tried again */
-	KM_COUNTER_PACKET_FAILED = 14, /* a packet could not be written */
-	KM_COUNTER_BEHIND_KICK = 15,   /* bytes that came too early were dropped; TCP sends them again */
-	KM_COUNTER_SCRATCH_BUSY = 16,  /* too many requests at once on one CPU */
-	KM_COUNTER_MAX = 17,
+	KM_COUNTER_SWITCHES = 10,	  /* requests that went to another endpoint than the one before */
+	KM_COUNTER_HELD = 11,		  /* requests that waited for the answer before (pipelining) */
+	KM_COUNTER_SYN_RETRIED = 12,	  /* SYNs sent again or to another endpoint */
+	KM_COUNTER_STALE_TUPLE = 13,	  /* an endpoint still knew the tuple: reset, and tried again */
+	KM_COUNTER_PACKET_FAILED = 14,	  /* a packet could not be written */
+	KM_COUNTER_BEHIND_KICK = 15,	  /* bytes that came too early were dropped; TCP sends them again */
+	KM_COUNTER_SCRATCH_BUSY = 16,	  /* too many requests at once on one CPU */
+	KM_COUNTER_ANSWER_UNCHANGED = 17, /* packets of an answer whose head could not be changed: dropped */
+	KM_COUNTER_MAX = 18,
 };
 
 enum km_conn_flags {

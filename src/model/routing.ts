@@ -219,8 +219,8 @@ class Joiner {
     return { ...action, clusters, ...(lost === 0 ? {} : { lost }) };
   }
 
-  #weighted({ weight, headers }: Destination, cluster: ClusterRef): WeightedCluster {
-    return { cluster, weight, headers };
+  #weighted({ weight, headers, responseHeaders }: Destination, cluster: ClusterRef): WeightedCluster {
+    return { cluster, weight, headers, ...(responseHeaders === undefined ? {} : { responseHeaders }) };
   }
 
   #resolve(destination: Destination, namespace: string): Resolved {

@@ -88,13 +88,18 @@ function readParents(spec: Fields, namespace: string): RouteParent[] {
 
 /** The default of `rules`: it takes every request and has nowhere to send it. */
 function emptyRule(object: string): HttpRule {
-  const filters = { headers: noEdits, redirect: null, host: '', path: null };
+  const filters = { headers: noEdits, responseHeaders: null, redirect: null, host: '', path: null };
   return { name: `${object}.0`, index: 0, matches: [{ port: 0, match: {} }], action: actionOf(filters, [], '') };
 }
 
 /** A rule for each of its matches, since the API orders matches and not rules. Those with the same action share it. */
 function readRule(rule: Fields, index: number, namespace: string, object: string): HttpRule[] {
-  const filters = readFilters(rule, ['RequestHeaderModifier', 'RequestRedirect', 'URLRewrite']);
+  const filters = readFilters(rule, [
+    'RequestHeaderModifier',
+    'ResponseHeaderModifier',
+    'RequestRedirect',
+    'URLRewrite',
+  ]);
   const destinations = readBackends(rule, namespace);
   if (filters.redirect !== null && destinations.length > 0) {
     rule.error('KM1009', ['backendRefs'], 'cannot stand beside RequestRedirect');
@@ -115,7 +120,7 @@ function readRule(rule: Fields, index: number, namespace: string, object: string
 }
 
 function actionOf(
-  { headers, redirect, host, path }: Filters,
+  { headers, responseHeaders, redirect, host, path }: Filters,
   destinations: readonly Destination[],
   prefix: string,
 ): RuleAction {
@@ -125,6 +130,7 @@ function actionOf(
     kind: 'forward',
     destinations,
     headers,
+    ...(responseHeaders === null ? {} : { responseHeaders }),
     ...(host === '' ? {} : { host }),
     ...rewrite,
     connectRetries: defaultConnectRetries,
@@ -143,10 +149,11 @@ function readBackends(rule: Fields, namespace: string): Destination[] {
     }
     const name = readName(ref, 'name');
     const where = ref.has('namespace') ? readName(ref, 'namespace') : namespace;
-    const { headers } = readFilters(ref, ['RequestHeaderModifier']);
+    const { headers, responseHeaders } = readFilters(ref, ['RequestHeaderModifier', 'ResponseHeaderModifier']);
     const weight = ref.integer('weight', 0, 1_000_000) ?? 1;
     const port = known ? ref.port('port') : (ref.integer('port', 1, 65535) ?? 0);
-    const common = { host: serviceHost(name, where), port, subset: '', weight, headers };
+    const answer = responseHeaders === null ? {} : { responseHeaders };
+    const common = { host: serviceHost(name, where), port, subset: '', weight, headers, ...answer };
     return known ? common : { ...common, unknownKind: what };
   });
 }
