@@ -2,7 +2,8 @@
 /*
  * Changes the head of an answer as the request's route says, in the packet that has the whole of it
  * (docs/adr/021-answer-heads.md). The head never gets shorter, and longer by an even number of bytes only:
- * blanks at the end of its last line fill it up. So what is behind it keeps its place in words, and its sum.
+ * blanks before a value fill it up (behind one, some clients would take them for a part of it). So what is
+ * behind it keeps its place in words, and its sum.
  */
 #ifndef KM_ANSWER_EDIT_H
 #define KM_ANSWER_EDIT_H
@@ -42,8 +43,12 @@ struct km_answer_work {
 	__u32 out;    /* bytes that were made */
 	__u32 line;   /* where the line began there */
 	__u32 column;
-	__u32 named; /* the line's name was read */
-	__u32 gone;  /* the line is left out */
+	__u32 named;	  /* the line's name was read */
+	__u32 gone;	  /* the line is left out */
+	__u32 colon;	  /* of the line, in the old head */
+	__u32 last_colon; /* of the last line that stays; 0: there is none */
+	__u32 pad;	  /* blanks */
+	__u32 final;	  /* the first head is the one that is changed, whatever its status */
 	__u32 names;
 	__u64 gone_names[KM_ANSWER_UNITS];
 	__u8 tcp[64];
@@ -97,17 +102,38 @@ __noinline int km_answer_head_end(__u32 at)
 	status = a->from + begin;
 	if (status[0] != 'H' || status[1] != 'T' || status[4] != '/' || status[8] != ' ')
 		return KM_ANSWER_PLAIN;
-	if (status[9] == '1' && !(status[10] == '0' && status[11] == '1')) {
+	if (!a->final && status[9] == '1' && !(status[10] == '0' && status[11] == '1')) {
 		a->begin = at + 1;
 		a->line = a->out;
 		a->column = 0;
 		a->named = 1;
 		a->gone = 0;
+		a->colon = 0;
 		return KM_ANSWER_MORE;
 	}
 	a->end = at + 1;
 	a->out = a->line;
 	return KM_ANSWER_END;
+}
+
+/* Blanks over up to KM_ANSWER_HEAD bytes behind what was made. */
+__noinline int km_answer_blank(__u32 bytes)
+{
+	struct km_answer_work *a = km_answer_worked();
+	__u32 i;
+
+	if (!a)
+		return 0;
+	for (i = 0; i < KM_ANSWER_HEAD / 8 + 1; i++) {
+		__u64 to = a->out + i * 8;
+
+		if (i * 8 >= bytes)
+			break;
+		to &= KM_ANSWER_MASK;
+		*(__u64 *)(a->to + to) = 0x2020202020202020ULL;
+	}
+	a->out += bytes;
+	return 0;
 }
 
 /* Copies KM_ANSWER_PART bytes of the head without the lines that go. */
@@ -140,7 +166,10 @@ __noinline int km_answer_scan(__u32 from)
 			}
 			if (a->gone)
 				a->out = a->line;
+			else if (a->colon && !a->pad)
+				a->last_colon = a->colon;
 			a->line = a->out;
+			a->colon = 0;
 			a->hash = KM_ANSWER_FNV;
 			a->column = 0;
 			a->named = 0;
@@ -153,6 +182,9 @@ __noinline int km_answer_scan(__u32 from)
 		if (byte == ':') {
 			a->named = 1;
 			a->gone = km_answer_gone(a->hash);
+			a->colon = at;
+			if (a->pad && at == a->last_colon)
+				km_answer_blank(a->pad);
 			continue;
 		}
 		if (byte >= 'A' && byte <= 'Z')
@@ -160,26 +192,6 @@ __noinline int km_answer_scan(__u32 from)
 		a->hash = (a->hash ^ byte) * KM_ANSWER_PRIME;
 	}
 	return KM_ANSWER_MORE;
-}
-
-/* Blanks over up to KM_ANSWER_HEAD bytes behind what was made. */
-__noinline int km_answer_blank(__u32 bytes)
-{
-	struct km_answer_work *a = km_answer_worked();
-	__u32 i;
-
-	if (!a)
-		return 0;
-	for (i = 0; i < KM_ANSWER_HEAD / 8 + 1; i++) {
-		__u64 to = a->out + i * 8;
-
-		if (i * 8 >= bytes)
-			break;
-		to &= KM_ANSWER_MASK;
-		*(__u64 *)(a->to + to) = 0x2020202020202020ULL;
-	}
-	a->out += bytes;
-	return 0;
 }
 
 static __always_inline void km_answer_put(struct km_answer_work *a, __u64 word, __u32 bytes)
@@ -238,12 +250,20 @@ static __always_inline void km_answer_sum(struct km_answer_work *a)
 	}
 }
 
-/* Appends the route's lines, what fills the head up, and the empty line. False: there is no room. */
-static __always_inline bool km_answer_finish(struct km_answer_work *a, const struct km_answer_edits *edits)
+/* Blanks that the head needs with the route's lines, to be `more` bytes longer. */
+static __always_inline __u32 km_answer_lacks(const struct km_answer_work *a,
+					     const struct km_answer_edits *edits, __u32 more)
 {
-	__u32 i, names = edits->names, pad, total, out = a->out;
+	return a->end + more - (a->out + edits->bytes + 2);
+}
 
-	if (out + edits->bytes > KM_ANSWER_MASK - 64 || a->end > KM_ANSWER_HEAD)
+/* Appends the route's lines and the empty line. False: there is no room. */
+static __always_inline bool km_answer_finish(struct km_answer_work *a, const struct km_answer_edits *edits,
+					     __u32 more)
+{
+	__u32 i, names = edits->names, out = a->out, pad = km_answer_lacks(a, edits, more);
+
+	if (out + edits->bytes > KM_ANSWER_MASK - 64 || a->end > KM_ANSWER_HEAD || pad > KM_ANSWER_HEAD)
 		return false;
 	for (i = 0; i < KM_ANSWER_UNITS; i++) {
 		__u64 unit = names + i;
@@ -257,16 +277,41 @@ static __always_inline bool km_answer_finish(struct km_answer_work *a, const str
 		*(__u64 *)(a->to + to) = edits->units[unit];
 	}
 	a->out = out + edits->bytes;
-	total = a->out + 2;
-	pad = total < a->end ? a->end - total : 0;
-	pad += (total + pad - a->end) & 1;
 	if (pad) {
+		/* No line of the old head has a value. */
 		a->out -= 2;
 		km_answer_blank(pad);
 		km_answer_put(a, 0x0a0d, 2);
 	}
 	km_answer_put(a, 0x0a0d, 2);
 	return true;
+}
+
+/* Reads the head and makes the new one, without the lines that are added. enum km_answer_scanned. */
+__noinline int km_answer_make(__u32 pad)
+{
+	struct km_answer_work *a = km_answer_worked();
+	int result = KM_ANSWER_MORE;
+	__u32 i;
+
+	if (!a)
+		return KM_ANSWER_PLAIN;
+	a->pad = pad;
+	a->begin = a->skip;
+	a->out = 0;
+	a->line = 0;
+	a->column = 0;
+	a->named = 1; /* the status line has no name */
+	a->gone = 0;
+	a->colon = 0;
+	if (!pad)
+		a->last_colon = 0;
+	for (i = 0; i < KM_ANSWER_HEAD / KM_ANSWER_PART; i++) {
+		result = km_answer_scan(i * KM_ANSWER_PART);
+		if (result != KM_ANSWER_MORE)
+			break;
+	}
+	return result;
 }
 
 /* It cannot be changed in this packet: perhaps when it comes again. */
@@ -277,7 +322,10 @@ static __always_inline int km_answer_again(struct km_flow *f)
 	return f->edit_tries > KM_ANSWER_TRIES ? KM_ANSWER_RESET : KM_ANSWER_DROP;
 }
 
-/* The bytes of the head are others for the client from now on. */
+/*
+ * How much longer the head gets is known before it comes, so that what overtakes it keeps its place. `end`:
+ * behind the head; 0: it did not come yet.
+ */
 static __always_inline int km_answer_note(struct km_work *w, struct km_flow *f, struct km_half *half,
 					  __u32 begin, __u32 end, __u32 more)
 {
@@ -288,29 +336,37 @@ static __always_inline int km_answer_note(struct km_work *w, struct km_flow *f, 
 	if (!walk)
 		return KM_ANSWER_DROP;
 	bpf_spin_lock(&walk->lock);
-	if (!f->edited) {
+	if (f->head_seq != begin) {
+		/* The next request has begun meanwhile: it was a copy. */
+		result = KM_ANSWER_DROP;
+		end = 0;
+	} else if (!f->shifted) {
 		half->ack_shift -= more;
 		f->edit_seq = begin;
-		f->edit_end = end;
+		f->edit_end = begin + 1;
 		f->edit_more = more;
-		f->edited = 1;
-	} else if (f->edit_more != more) {
+		f->shifted = 1;
+	} else if (f->edited && !f->edit_more && more) {
 		/* The client has all of it; what it gets again it passes over. */
-		result = f->edit_more ? KM_ANSWER_DROP : KM_ANSWER_NONE;
+		result = KM_ANSWER_NONE;
+	}
+	if (end && f->shifted && !f->edited) {
+		f->edit_end = end;
+		f->edited = 1;
 	}
 	walk->turns += 1;
 	bpf_spin_unlock(&walk->lock);
 	return result;
 }
 
-/* Looks at a packet with bytes of an answer that is to be changed. enum km_answer_result. */
+/* Looks at a packet of an answer that is to be changed. enum km_answer_result. */
 __noinline int km_answer_edit(struct __sk_buff *skb)
 {
 	struct km_answer_work *a = km_answer_worked();
 	const struct km_answer_edits *edits;
-	__u32 i, more, slot, payload;
+	__u32 i, more, pad, slot, payload, begin;
 	struct km_half *half;
-	int result = KM_ANSWER_MORE;
+	int result;
 	__u64 length;
 
 	KM_FIND_FLOW(KM_ANSWER_DROP);
@@ -318,24 +374,27 @@ __noinline int km_answer_edit(struct __sk_buff *skb)
 		return KM_ANSWER_DROP;
 	half = &f->half[f->current & (KM_HALVES - 1)];
 	payload = w->p.payload;
-	if (km_after(w->p.seq, f->head_seq)) {
-		if (!f->edited || (f->edit_more && km_before(w->p.seq, f->edit_end)))
-			return km_answer_again(f);
-		return KM_ANSWER_NONE;
-	}
-	if (f->head_seq - w->p.seq >= payload)
-		return KM_ANSWER_NONE;
+	begin = f->head_seq;
 	slot = (f->now.edits - 1) & 1;
 	edits = &f->edits[slot];
+	more = (edits->bytes + 1) & ~1U;
+	if (km_after(w->p.seq, begin)) {
+		if (f->edited && f->edit_more && km_before(w->p.seq, f->edit_end))
+			return km_answer_again(f);
+		if (f->shifted)
+			return KM_ANSWER_NONE;
+		/* An interim answer is to come first, and perhaps this is what is behind it. */
+		if (f->now.flags & KM_HTTP_EXPECT)
+			return KM_ANSWER_DROP;
+		return km_answer_note(w, f, half, begin, 0, more) == KM_ANSWER_DROP ? KM_ANSWER_DROP
+										    : KM_ANSWER_NONE;
+	}
+	if (begin - w->p.seq >= payload)
+		return KM_ANSWER_NONE;
 	length = payload > KM_ANSWER_HEAD ? KM_ANSWER_HEAD : payload;
 	a->length = length;
-	a->skip = f->head_seq - w->p.seq;
-	a->begin = a->skip;
-	a->out = 0;
-	a->line = 0;
-	a->column = 0;
-	a->named = 1; /* the status line has no name */
-	a->gone = 0;
+	a->skip = begin - w->p.seq;
+	a->final = f->shifted;
 	a->names = edits->names;
 	for (i = 0; i < KM_ANSWER_UNITS; i++) {
 		if (i >= edits->names)
@@ -348,12 +407,10 @@ __noinline int km_answer_edit(struct __sk_buff *skb)
 	asm volatile("" : "+r"(length));
 	if (bpf_skb_load_bytes(skb, w->p.tcp + w->p.header, a->from, length + 1))
 		return KM_ANSWER_DROP;
-	for (i = 0; i < KM_ANSWER_HEAD / KM_ANSWER_PART; i++) {
-		result = km_answer_scan(i * KM_ANSWER_PART);
-		if (result != KM_ANSWER_MORE)
-			break;
-	}
+	result = km_answer_make(0);
 	if (result == KM_ANSWER_PLAIN) {
+		if (f->shifted)
+			return KM_ANSWER_RESET;
 		f->now.edits = 0;
 		return KM_ANSWER_NONE;
 	}
@@ -364,15 +421,18 @@ __noinline int km_answer_edit(struct __sk_buff *skb)
 		f->head_seq = w->p.seq + payload;
 		return KM_ANSWER_NONE;
 	}
-	if (!km_answer_finish(a, edits))
+	pad = km_answer_lacks(a, edits, more);
+	if (pad && a->last_colon)
+		km_answer_make(pad);
+	if (!km_answer_finish(a, edits, more))
 		return km_answer_again(f);
-	more = a->out - a->end;
 	/* A packet of one segment is one at the client's device, too. */
 	if ((!skb->gso_size && payload + more > f->mss) || w->p.tcp + w->p.header + payload + more > 65535)
 		return km_answer_again(f);
-	f->head_seq = w->p.seq + a->begin;
+	if (a->begin != a->skip && f->head_seq == begin)
+		f->head_seq = w->p.seq + a->begin;
 	km_answer_sum(a);
-	return km_answer_note(w, f, half, f->head_seq, w->p.seq + a->end, more);
+	return km_answer_note(w, f, half, w->p.seq + a->begin, w->p.seq + a->end, more);
 }
 
 /* Makes room for the head and says so in the IP header. */
@@ -472,7 +532,7 @@ static __always_inline __u32 km_from_pseudo(struct km_work *w, struct km_flow *f
 	end = f->edit_end;
 	more = f->edit_more;
 	/* All of it has come: what was before it does not come again but as a copy. */
-	if (more && !km_before(number, end))
+	if (more && f->edited >= f->shifted && !km_before(number, end))
 		f->edit_more = 0;
 	bpf_spin_unlock(&walk->lock);
 	if (!more || !km_before(number, end))

@@ -31,7 +31,9 @@ static __always_inline void km_answer_begin(struct km_flow *f, __u32 rcv_start)
 		f->answer.flags |= KM_RESPONSE_TUNNEL;
 	f->answer_seq = rcv_start;
 	f->head_seq = rcv_start;
+	asm volatile("" ::: "memory");
 	f->edited = 0;
+	f->shifted = 0;
 	f->edit_tries = 0;
 }
 

@@ -191,8 +191,10 @@ struct km_flow {
 	__u32 edit_seq;
 	__u32 edit_end;
 	__u16 edit_more;
-	__u8 edited;
+	__u8 edited;  /* the head came, and edit_end is its end */
+	__u8 shifted; /* what comes behind it counts edit_more more */
 	__u8 edit_tries;
+	__u8 pad2[3];
 	struct km_answer_edits edits[2];
 	struct km_half victim; /* a half that makes room: it gets a FIN with the next kick */
 	struct km_half half[KM_HALVES];

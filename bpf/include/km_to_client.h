@@ -237,7 +237,9 @@ static __always_inline int km_from_half(struct __sk_buff *skb, struct km_work *w
 		return km_parked(skb, index);
 	if (w->p.flags & KM_TCP_RST)
 		return km_endpoint_reset(skb);
-	if (f->now.edits && w->p.payload) {
+	/* While a request is on its way to another half, this one sends what was before. */
+	if (f->now.edits && !(f->flags & KM_FLOW_SWITCH) &&
+	    (w->p.payload || km_after(w->p.seq, f->head_seq))) {
 		int edit = km_answer_edit(skb);
 
 		if (edit == KM_ANSWER_DROP)

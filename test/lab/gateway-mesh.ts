@@ -50,7 +50,9 @@ export interface MeshAnswer {
   /** Who answered; empty: the mesh itself. */
   readonly who: string;
   readonly location: string;
+  /** Of several fields of one name, the last; all are in the head. */
   readonly headers: ReadonlyMap<string, string>;
+  readonly head: string;
   readonly body: string;
 }
 
@@ -65,7 +67,7 @@ export async function ask(client: Host, url: string, ...flags: readonly string[]
     headers.set(field.slice(0, colon).toLowerCase(), field.slice(colon + 1).trim());
   }
   const status = Number(line.split(' ')[1]);
-  return { status, who: headers.get('x-server') ?? '', location: headers.get('location') ?? '', headers, body };
+  return { status, who: headers.get('x-server') ?? '', location: headers.get('location') ?? '', headers, head, body };
 }
 
 /** Headers of a request as a server of the path /echo has seen them, values of one name joined. */

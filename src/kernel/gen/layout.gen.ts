@@ -3,7 +3,7 @@ import { array, be16, be32, bytes, chars, s32, u32, u64 } from '../codec.ts';
 import type { Codec } from '../codec.ts';
 
 /** Changes whenever an object of another layout could not share this one's maps. */
-export const schema = '6ebdc757d34e';
+export const schema = 'c8d26b5ce638';
 
 // km_phrase is the kernel side's own: a union without a name.
 
@@ -252,6 +252,9 @@ export interface KmAnswerWork {
   readonly column: number;
   readonly named: number;
   readonly gone: number;
+  readonly colon: number;
+  readonly lastColon: number;
+  readonly final: number;
   readonly names: number;
   readonly goneNames: readonly bigint[];
   readonly tcp: Uint8Array;
@@ -260,7 +263,7 @@ export interface KmAnswerWork {
 }
 
 export const kmAnswerWork: Codec<KmAnswerWork> = {
-  size: 13048,
+  size: 13064,
   encode(value, view, offset) {
     view.setBigUint64(offset, value.hash, true);
     view.setBigUint64(offset + 8, value.sum, true);
@@ -273,11 +276,15 @@ export const kmAnswerWork: Codec<KmAnswerWork> = {
     view.setUint32(offset + 40, value.column, true);
     view.setUint32(offset + 44, value.named, true);
     view.setUint32(offset + 48, value.gone, true);
-    view.setUint32(offset + 52, value.names, true);
-    u64x64.encode(value.goneNames, view, offset + 56);
-    bytes64.encode(value.tcp, view, offset + 568);
-    bytes4160.encode(value.from, view, offset + 632);
-    bytes8256.encode(value.to, view, offset + 4792);
+    view.setUint32(offset + 52, value.colon, true);
+    view.setUint32(offset + 56, value.lastColon, true);
+    view.setUint32(offset + 64, value.final, true);
+    view.setUint32(offset + 68, value.names, true);
+    u64x64.encode(value.goneNames, view, offset + 72);
+    bytes64.encode(value.tcp, view, offset + 584);
+    bytes4160.encode(value.from, view, offset + 648);
+    bytes8256.encode(value.to, view, offset + 4808);
+    view.setUint32(offset + 60, 0);
   },
   decode(view, offset) {
     return {
@@ -292,11 +299,14 @@ export const kmAnswerWork: Codec<KmAnswerWork> = {
       column: view.getUint32(offset + 40, true),
       named: view.getUint32(offset + 44, true),
       gone: view.getUint32(offset + 48, true),
-      names: view.getUint32(offset + 52, true),
-      goneNames: u64x64.decode(view, offset + 56),
-      tcp: bytes64.decode(view, offset + 568),
-      from: bytes4160.decode(view, offset + 632),
-      to: bytes8256.decode(view, offset + 4792),
+      colon: view.getUint32(offset + 52, true),
+      lastColon: view.getUint32(offset + 56, true),
+      final: view.getUint32(offset + 64, true),
+      names: view.getUint32(offset + 68, true),
+      goneNames: u64x64.decode(view, offset + 72),
+      tcp: bytes64.decode(view, offset + 584),
+      from: bytes4160.decode(view, offset + 648),
+      to: bytes8256.decode(view, offset + 4808),
     };
   },
 };
@@ -908,6 +918,7 @@ export interface KmFlow {
   readonly editEnd: number;
   readonly editMore: number;
   readonly edited: number;
+  readonly shifted: number;
   readonly editTries: number;
   readonly edits: readonly KmAnswerEdits[];
   readonly victim: KmHalf;
@@ -915,7 +926,7 @@ export interface KmFlow {
 }
 
 export const kmFlow: Codec<KmFlow> = {
-  size: 2656,
+  size: 2664,
   encode(value, view, offset) {
     view.setUint32(offset, value.flags, true);
     view.setUint8(offset + 4, value.current);
@@ -963,12 +974,16 @@ export const kmFlow: Codec<KmFlow> = {
     view.setUint32(offset + 744, value.editEnd, true);
     view.setUint16(offset + 748, value.editMore, true);
     view.setUint8(offset + 750, value.edited);
-    view.setUint8(offset + 751, value.editTries);
-    kmAnswerEditsx2.encode(value.edits, view, offset + 752);
-    kmHalf.encode(value.victim, view, offset + 1792);
-    kmHalfx8.encode(value.half, view, offset + 1888);
+    view.setUint8(offset + 751, value.shifted);
+    view.setUint8(offset + 752, value.editTries);
+    kmAnswerEditsx2.encode(value.edits, view, offset + 760);
+    kmHalf.encode(value.victim, view, offset + 1800);
+    kmHalfx8.encode(value.half, view, offset + 1896);
     view.setUint8(offset + 19, 0);
     view.setUint32(offset + 68, 0);
+    view.setUint8(offset + 753, 0);
+    view.setUint16(offset + 754, 0);
+    view.setUint32(offset + 756, 0);
   },
   decode(view, offset) {
     return {
@@ -1018,10 +1033,11 @@ export const kmFlow: Codec<KmFlow> = {
       editEnd: view.getUint32(offset + 744, true),
       editMore: view.getUint16(offset + 748, true),
       edited: view.getUint8(offset + 750),
-      editTries: view.getUint8(offset + 751),
-      edits: kmAnswerEditsx2.decode(view, offset + 752),
-      victim: kmHalf.decode(view, offset + 1792),
-      half: kmHalfx8.decode(view, offset + 1888),
+      shifted: view.getUint8(offset + 751),
+      editTries: view.getUint8(offset + 752),
+      edits: kmAnswerEditsx2.decode(view, offset + 760),
+      victim: kmHalf.decode(view, offset + 1800),
+      half: kmHalfx8.decode(view, offset + 1896),
     };
   },
 };
