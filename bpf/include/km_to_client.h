@@ -260,7 +260,7 @@ static __always_inline int km_from_half(struct __sk_buff *skb, struct km_work *w
 	if (km_after(w->p.ack, half->una))
 		half->una = w->p.ack;
 	half->window = (__u32)w->p.window << (half->scale & 15);
-	if (f->now.open && !f->now.lost)
+	if (f->now.open && !f->now.lost && !(f->flags & KM_FLOW_SWITCH))
 		km_read_answer(skb, w, f, half);
 	km_sock_follow(f);
 	if (changes && km_answer_apply(skb))

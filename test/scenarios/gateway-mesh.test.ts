@@ -427,6 +427,32 @@ spec:
     assert.equal((await get('/')).who, 'echo-v1');
   });
 
+  test('headers of answers: of the Service and port that a route is for, and of no other', async () => {
+    const set = (value: string, more = '') =>
+      `- filters: [{type: ResponseHeaderModifier, responseHeaderModifier: {set: [{name: X-Header-Set, value: ${value}}]}}]\n  ${more}`;
+    const header = async (client: Host, url: string, host: string) => {
+      const { status, headers } = await ask(client, `http://${url}/`, '-H', `Host: ${host}`);
+      assert.equal(status, 200);
+      return headers.get('x-header-set');
+    };
+    await use(
+      meshRoute('home', 'one', parent('echo-v1', ', port: 80'), set('v1', to('echo-v1'))),
+      meshRoute('home', 'two', parent('echo-v2'), set('v2', to('echo-v2'))),
+    );
+    assert.equal(await header(producer, echoV1, 'echo-v1'), 'v1');
+    assert.equal(await header(producer, `${echoV1}:8080`, 'echo-v1'), undefined, 'another port');
+    assert.deepEqual(
+      [await header(producer, echoV2, 'echo-v2'), await header(producer, `${echoV2}:8080`, 'x')],
+      ['v2', 'v2'],
+    );
+    assert.equal(await header(producer, echoV2, 'echo-v1'), 'v2', 'the address says which Service is meant');
+    assert.equal(await header(producer, `${v1.ip4}:8080`, 'echo-v1'), undefined, 'a pod’s own address');
+    const there = ', namespace: home';
+    await use(meshRoute('away', 'theirs', parent('echo-v1', there), set('theirs', to('echo-v1', there))));
+    assert.equal(await header(consumer, echoV1, 'echo-v1.home'), 'theirs');
+    assert.equal(await header(producer, echoV1, 'echo-v1.home'), undefined);
+  });
+
   test('the older of two routes comes first where both take a request', async () => {
     const dated = (name: string, created: string, backend: string) =>
       meshRoute('home', name, parent('echo'), `- ${to(backend)}`).replace(

@@ -138,24 +138,20 @@ describe('heads of answers', { skip: process.getuid?.() !== 0 && process.env['CI
     });
   }
 
-  for (const [what, faults] of [
-    ['3 % of the packets are lost', { loseIn: 0.03, loseOut: 0.03 }],
-    ['one packet in five is overtaken by others', { late: 0.2 }],
+  for (const [what, faults, whose] of [
+    ['3 % of the packets between client and node are lost', { loseIn: 0.03, loseOut: 0.03 }, () => [client]],
+    ['3 % of the packets between node and servers are lost', { loseIn: 0.03, loseOut: 0.03 }, () => servers],
+    ['one packet in five from the servers is overtaken by others', { late: 0.2 }, () => servers],
   ] as const) {
-    for (const [where, whose] of [
-      ['between client and node', () => [client]],
-      ['between node and servers', () => servers],
-    ] as const) {
-      test(`the same when ${what} ${where}`, async (t) => {
-        await using stack = new AsyncDisposableStack();
-        stack.use(await singleSegments([client, ...servers]));
-        for (const host of whose()) {
-          const wire = stack.use(await badWire(lab.node, host, faults));
-          t.diagnostic(`by ${wire.means}`);
-        }
-        await use(edited);
-        await many(web, size(60, 1000), 4);
-      });
-    }
+    test(`the same when ${what}`, async (t) => {
+      await using stack = new AsyncDisposableStack();
+      stack.use(await singleSegments([client, ...servers]));
+      for (const host of whose()) {
+        const wire = stack.use(await badWire(lab.node, host, faults));
+        t.diagnostic(`by ${wire.means}`);
+      }
+      await use(edited);
+      await many(web, size(60, 1000), 4);
+    });
   }
 });

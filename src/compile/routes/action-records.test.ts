@@ -110,4 +110,9 @@ test('an action that is too large is refused with the name of its route', () => 
   refused({ kind: 'reply', status: 200, fields: '', body: 'x'.repeat(4097) }, /4097 bytes of one text, at most 4096/);
   const edits = Array.from({ length: 65 }, (_, i): Edit => ({ kind: 'remove', name: `x-${i}` }));
   refused({ kind: 'redirect', status: 301, edits }, /65 changes of the head, at most 64/);
+  const answer = { names: [1n, 2n], text: 'x'.repeat(497) };
+  refused(
+    { kind: 'forward', retries: 0, splits: [{ cluster: 1n, weight: 1, edits: [], answer }] },
+    /2 names and 497 bytes of new headers for answers, at most 512 bytes are possible, a name counts 8/,
+  );
 });
