@@ -4,7 +4,7 @@ import { after, before, describe, test as nodeTest } from 'node:test';
 import { badWire, singleSegments } from '../lab/bad-wire.ts';
 import { ask, meshRoute, meshService, parent } from '../lab/gateway-mesh.ts';
 import type { Host } from '../lab/host.ts';
-import { many as size } from '../lab/http-mesh.ts';
+import { many as size, virtualService } from '../lab/http-mesh.ts';
 import { Lab } from '../lab/lab.ts';
 import { file, meshOf, namespace, patience, pod, type TestMesh } from '../lab/mesh.ts';
 import { pythonProgram } from '../lab/python.ts';
@@ -98,6 +98,20 @@ describe('heads of answers', { skip: process.getuid?.() !== 0 && process.env['CI
     assert.deepEqual(fields, ['r', 'b', 'rule', 'red']);
     assert.match(both.head, /^x-both: backend\r?$/im);
     assert.equal((await get('/other')).headers.has('x-rule'), false);
+  });
+
+  test('a VirtualService says the same in its own words', async () => {
+    const http = `
+- match: [{uri: {prefix: /set}}]
+  headers: {response: {set: {x-rule: "100%%"}}}
+  route: [{destination: {host: red}, headers: {response: {remove: [x-server]}}}]
+- route: [{destination: {host: red}}]`;
+    mesh.write('routes.yaml', virtualService('web', http));
+    await mesh.settled();
+    const { headers } = await get('/set');
+    assert.deepEqual([headers.get('x-rule'), headers.has('x-server')], ['100%', false]);
+    const plain = await get('/plain');
+    assert.deepEqual([plain.headers.has('x-rule'), plain.who], [false, 'red']);
   });
 
   test('interim answers stay as they are', async () => {
