@@ -140,6 +140,7 @@ static __always_inline void km_describe(struct km_flow *f, const struct km_route
 __noinline int km_take_answer(__u32 slot, __u32 handle)
 {
 	struct km_answer_edits *edits;
+	struct km_answers *answers;
 	struct km_route_blob blob;
 	__u32 i, names, bytes, index;
 	__u64 first;
@@ -153,7 +154,16 @@ __noinline int km_take_answer(__u32 slot, __u32 handle)
 		return 0;
 	/* The other one is of the answer before. */
 	index = f->now.edits == 1;
-	edits = &f->edits[index];
+	answers = bpf_map_lookup_elem(&km_answers, &message->key);
+	if (!answers) {
+		static const struct km_answers zero = {};
+
+		bpf_map_update_elem(&km_answers, &message->key, &zero, BPF_NOEXIST);
+		answers = bpf_map_lookup_elem(&km_answers, &message->key);
+		if (!answers)
+			return KM_OUT_NO_ROOM;
+	}
+	edits = &answers->edits[index];
 	names = first;
 	bytes = first >> 32;
 	edits->names = names;

@@ -364,6 +364,7 @@ __noinline int km_answer_edit(struct __sk_buff *skb)
 {
 	struct km_answer_work *a = km_answer_worked();
 	const struct km_answer_edits *edits;
+	const struct km_answers *answers;
 	__u32 i, more, pad, slot, payload, begin;
 	struct km_half *half;
 	int result;
@@ -376,7 +377,10 @@ __noinline int km_answer_edit(struct __sk_buff *skb)
 	payload = w->p.payload;
 	begin = f->head_seq;
 	slot = (f->now.edits - 1) & 1;
-	edits = &f->edits[slot];
+	answers = bpf_map_lookup_elem(&km_answers, &w->key);
+	if (!answers)
+		return km_answer_again(f);
+	edits = &answers->edits[slot];
 	more = (edits->bytes + 1) & ~1U;
 	if (km_after(w->p.seq, begin)) {
 		if (f->edited && f->edit_more && km_before(w->p.seq, f->edit_end))

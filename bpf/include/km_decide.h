@@ -28,7 +28,7 @@ struct km_decision {
 	__u8 reason;
 	__u8 retries;
 	__u8 has_route;
-	__u8 answer_slot; /* 1 + index in km_flow.edits; 0: none */
+	__u8 answer_slot; /* 1 + index in km_answers; 0: none */
 	__u8 pad;
 	__u32 answer; /* struct km_answer, 0: none */
 	__u32 pad2;

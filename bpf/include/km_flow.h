@@ -119,7 +119,7 @@ struct km_exchange {
 	__u8 pipelined; /* further requests behind this one on the same half */
 	__u8 lost;	/* its end cannot be seen: the client's next request tells it */
 	__u8 has_text;	/* km_exchange_text belongs to it */
-	__u8 edits;	/* 1 + index in km_flow.edits of how its answer's head is changed; 0: it is not */
+	__u8 edits;	/* 1 + index in km_answers of how its answer's head is changed; 0: it is not */
 	__u8 pad[3];
 };
 
@@ -138,6 +138,11 @@ struct km_answer_edits {
 	__u32 names;
 	__u32 bytes;
 	__u64 units[KM_ANSWER_UNITS]; /* hashes of names, then the text */
+};
+
+/* Of a flow whose requests have such answers: of the one that comes, and of the request that waits. */
+struct km_answers {
+	struct km_answer_edits edits[2];
 };
 
 struct km_flow {
@@ -195,7 +200,6 @@ struct km_flow {
 	__u8 shifted; /* what comes behind it counts edit_more more */
 	__u8 edit_tries;
 	__u8 pad2[3];
-	struct km_answer_edits edits[2];
 	struct km_half victim; /* a half that makes room: it gets a FIN with the next kick */
 	struct km_half half[KM_HALVES];
 };
@@ -233,6 +237,15 @@ struct {
 	__type(key, struct km_flow_key);
 	__type(value, struct km_wire);
 } km_wire SEC(".maps");
+
+/* A record goes with its flow. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 65536);
+	__type(key, struct km_flow_key);
+	__type(value, struct km_answers);
+} km_answers SEC(".maps");
 
 /* The sockets whose messages km_request reads. */
 struct {

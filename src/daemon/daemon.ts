@@ -259,7 +259,7 @@ async function run(
     }),
     setInterval(lookAtStack, shortCutEveryMs),
     every(sweepEveryMs, 'sweeping connections', () => {
-      const tables = { flows: plane.maps.km_flow, wires: plane.maps.km_wire };
+      const tables = { flows: plane.maps.km_flow, answers: plane.maps.km_answers, wires: plane.maps.km_wire };
       if (!flows.isEmpty() || !plane.maps.km_wire.isEmpty()) sweepFlows(tables, process.hrtime.bigint());
     }),
     every(pruneEveryMs, 'pruning metrics', () => {

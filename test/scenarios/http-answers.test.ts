@@ -4,7 +4,7 @@ import { after, before, describe, test as nodeTest } from 'node:test';
 import { badWire, singleSegments } from '../lab/bad-wire.ts';
 import { ask, meshRoute, meshService, parent } from '../lab/gateway-mesh.ts';
 import type { Host } from '../lab/host.ts';
-import { many as size, virtualService } from '../lab/http-mesh.ts';
+import { forgotten, many as size, virtualService } from '../lab/http-mesh.ts';
 import { Lab } from '../lab/lab.ts';
 import { file, meshOf, namespace, patience, pod, type TestMesh } from '../lab/mesh.ts';
 import { pythonProgram } from '../lab/python.ts';
@@ -168,4 +168,8 @@ describe('heads of answers', { skip: process.getuid?.() !== 0 && process.env['CI
       await many(web, size(60, 1000), 4);
     });
   }
+
+  test('when all is done the kernel has forgotten every connection', async () => {
+    await forgotten(mesh);
+  });
 });

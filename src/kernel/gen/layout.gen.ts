@@ -3,7 +3,7 @@ import { array, be16, be32, bytes, chars, s32, u32, u64 } from '../codec.ts';
 import type { Codec } from '../codec.ts';
 
 /** Changes whenever an object of another layout could not share this one's maps. */
-export const schema = 'c8d26b5ce638';
+export const schema = 'f80d3c602c41';
 
 // km_phrase is the kernel side's own: a union without a name.
 
@@ -307,6 +307,22 @@ export const kmAnswerWork: Codec<KmAnswerWork> = {
       tcp: bytes64.decode(view, offset + 584),
       from: bytes4160.decode(view, offset + 648),
       to: bytes8256.decode(view, offset + 4808),
+    };
+  },
+};
+
+export interface KmAnswers {
+  readonly edits: readonly KmAnswerEdits[];
+}
+
+export const kmAnswers: Codec<KmAnswers> = {
+  size: 1040,
+  encode(value, view, offset) {
+    kmAnswerEditsx2.encode(value.edits, view, offset);
+  },
+  decode(view, offset) {
+    return {
+      edits: kmAnswerEditsx2.decode(view, offset),
     };
   },
 };
@@ -920,13 +936,12 @@ export interface KmFlow {
   readonly edited: number;
   readonly shifted: number;
   readonly editTries: number;
-  readonly edits: readonly KmAnswerEdits[];
   readonly victim: KmHalf;
   readonly half: readonly KmHalf[];
 }
 
 export const kmFlow: Codec<KmFlow> = {
-  size: 2664,
+  size: 1624,
   encode(value, view, offset) {
     view.setUint32(offset, value.flags, true);
     view.setUint8(offset + 4, value.current);
@@ -976,9 +991,8 @@ export const kmFlow: Codec<KmFlow> = {
     view.setUint8(offset + 750, value.edited);
     view.setUint8(offset + 751, value.shifted);
     view.setUint8(offset + 752, value.editTries);
-    kmAnswerEditsx2.encode(value.edits, view, offset + 760);
-    kmHalf.encode(value.victim, view, offset + 1800);
-    kmHalfx8.encode(value.half, view, offset + 1896);
+    kmHalf.encode(value.victim, view, offset + 760);
+    kmHalfx8.encode(value.half, view, offset + 856);
     view.setUint8(offset + 19, 0);
     view.setUint32(offset + 68, 0);
     view.setUint8(offset + 753, 0);
@@ -1035,9 +1049,8 @@ export const kmFlow: Codec<KmFlow> = {
       edited: view.getUint8(offset + 750),
       shifted: view.getUint8(offset + 751),
       editTries: view.getUint8(offset + 752),
-      edits: kmAnswerEditsx2.decode(view, offset + 760),
-      victim: kmHalf.decode(view, offset + 1800),
-      half: kmHalfx8.decode(view, offset + 1896),
+      victim: kmHalf.decode(view, offset + 760),
+      half: kmHalfx8.decode(view, offset + 856),
     };
   },
 };
@@ -2278,6 +2291,7 @@ export const mapTypes = {
   km_affinity: { type: 'lru_hash', key: kmAffinityKey, value: kmAffinity, flags: 0 },
   km_affinity_lock: { type: 'array', key: u32, value: kmAffinityLock, flags: 0 },
   km_answer_work: { type: 'percpu_array', key: u32, value: kmAnswerWork, flags: 0 },
+  km_answers: { type: 'hash', key: kmFlowKey, value: kmAnswers, flags: 1 },
   km_backs: { type: 'array', key: u32, value: u32, flags: 0 },
   km_cluster: { type: 'hash', key: u64, value: kmCluster, flags: 1 },
   km_cluster_stats: { type: 'hash', key: u64, value: kmClusterStats, flags: 1 },
