@@ -127,12 +127,59 @@ static __always_inline void km_describe(struct km_flow *f, const struct km_route
 	e->reason = KM_REASON_NONE;
 	e->status = 0;
 	e->request_bytes = 0;
+	e->edits = d->answer_slot;
 	e->has_text = read && config && config->requests;
 	e->host_length = 0;
 	e->path_length = 0;
 	e->path_cut = 0;
 	if (e->has_text)
 		km_describe_text(f, scratch);
+}
+
+/* Copies how the answer's head is to be changed to the flow: the table may be another one when it comes. */
+__noinline int km_take_answer(__u32 slot, __u32 handle)
+{
+	struct km_answer_edits *edits;
+	struct km_answers *answers;
+	struct km_route_blob blob;
+	__u32 i, names, bytes, index;
+	__u64 first;
+
+	KM_MSG_FIND(KM_OUT_NO_ROOM);
+	if (!km_route_same(scratch, handle, &blob))
+		return KM_OUT_CHANGED;
+	first = km_route_unit(&blob, d->answer);
+	if (message->pending) {
+		/* It has to wait (km_joins): both records are in use. */
+		d->answer_slot = !!first;
+		return 0;
+	}
+	f->flags |= KM_FLOW_ANSWERS;
+	if (!first)
+		return 0;
+	/* The other one is of the answer before. */
+	index = f->now.edits == 1;
+	answers = bpf_map_lookup_elem(&km_answers, &message->key);
+	if (!answers) {
+		static const struct km_answers zero = {};
+
+		bpf_map_update_elem(&km_answers, &message->key, &zero, BPF_NOEXIST);
+		answers = bpf_map_lookup_elem(&km_answers, &message->key);
+		if (!answers)
+			return KM_OUT_NO_ROOM;
+	}
+	edits = &answers->edits[index];
+	names = first;
+	bytes = first >> 32;
+	edits->names = names;
+	edits->bytes = bytes;
+	for (i = 0; i < KM_ANSWER_UNITS; i++) {
+		if (i * 8 >= names * 8 + bytes)
+			break;
+		edits->units[i] = km_route_unit(&blob, (__u64)d->answer + 1 + i);
+	}
+	d->answer_slot = index + 1;
+	return 0;
 }
 
 /* Puts a local reply in the message's place; TC turns it back. The text is in the slot. */
@@ -366,7 +413,8 @@ static __noinline int km_forward(struct sk_msg_md *m, __u32 slot, __u32 index, s
 	else if (scratch->head.body != KM_BODY_NONE)
 		ends = false;
 	current = f->current;
-	joins = message->pending || (message->busy && index == current && ends);
+	joins = message->pending ||
+		(message->busy && index == current && ends && !f->now.edits && !f->next.edits);
 	if (message->busy)
 		kick = !joins;
 	else
@@ -419,6 +467,7 @@ static __always_inline void km_pass_through(struct sk_msg_md *m, struct km_route
 	d->cluster = d->listening.cluster;
 	d->retries = KM_DEFAULT_RETRIES;
 	d->edits = 0;
+	d->answer_slot = 0;
 	d->has_route = 0;
 	scratch->head.flags = KM_HTTP_UPGRADE;
 	scratch->head.body = KM_BODY_NONE;
@@ -449,6 +498,8 @@ static __always_inline int km_decide_and_make(struct sk_msg_md *m, __u32 slot, s
 		else if (d->kind == KM_DECIDED_ACTION)
 			made = km_reply_action(slot, d->listening.routes, d->action,
 					       km_closes(m, scratch, d));
+		if (!made && d->kind == KM_DECIDED_FORWARD && d->answer)
+			made = km_take_answer(slot, d->listening.routes);
 		if (made != KM_OUT_CHANGED)
 			break;
 	}
@@ -490,7 +541,8 @@ static __always_inline bool km_joins(const struct km_flow *f, const struct km_me
 {
 	const struct km_half *half = &f->half[f->target & (KM_HALVES - 1)];
 
-	if (message->pending & KM_FLOW_ECHO || d->kind != KM_DECIDED_FORWARD)
+	if (message->pending & KM_FLOW_ECHO || d->kind != KM_DECIDED_FORWARD || d->answer_slot ||
+	    f->next.edits)
 		return false;
 	if (half->state == KM_HALF_FREE || half->cluster != d->cluster)
 		return false;
@@ -534,6 +586,7 @@ static __always_inline int km_begin(struct sk_msg_md *m, __u32 slot, struct km_f
 	/* What no route decides is told as the service's own. */
 	d->cluster = d->listening.cluster;
 	d->has_route = 0;
+	d->answer_slot = 0;
 	switch (verdict) {
 	case KM_HTTP_COMPLETE:
 		scratch->workload = f->source;

@@ -21,7 +21,8 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   api: ['base', 'model'],
   node: ['base', 'model', 'source', 'kernel'],
   cni: ['base', 'model', 'source', 'node'],
-  daemon: ['base', 'model', 'source', 'compile', 'publish', 'kernel', 'enrol', 'probe', 'api', 'node', 'cni'],
+  status: ['base', 'model', 'source'],
+  daemon: ['base', 'model', 'source', 'status', 'compile', 'publish', 'kernel', 'enrol', 'probe', 'api', 'node', 'cni'],
   install: ['base', 'api', 'source'],
   ctl: ['base', 'api', 'install', 'source'],
 };

@@ -40,7 +40,19 @@ struct km_action {
 struct km_split {
 	__u64 cluster; /* 0: the route leads nowhere, answered with 500 */
 	__u32 upto;
-	__u32 edits; /* struct km_edits of the route and of this cluster together; 0: none */
+	__u32 edits;  /* struct km_edits of the route and of this cluster together; 0: none */
+	__u32 answer; /* struct km_answer; 0: no route of the table changes answers */
+	__u32 pad;
+};
+
+/*
+ * How the heads of answers are changed: lines that go, by the hash of their name in lower case (FNV-1a), and
+ * lines that are added behind all others. Both empty: this route changes nothing, but others of the table do.
+ */
+struct km_answer {
+	__u32 names;
+	__u32 bytes;   /* of the text */
+	__u64 units[]; /* hashes, then the text; KM_ANSWER_UNITS (km_flow.h) at most */
 };
 
 enum km_edit_kind {

@@ -28,7 +28,10 @@ struct km_decision {
 	__u8 reason;
 	__u8 retries;
 	__u8 has_route;
-	__u8 pad[2];
+	__u8 answer_slot; /* 1 + index in km_answers; 0: none */
+	__u8 pad;
+	__u32 answer; /* struct km_answer, 0: none */
+	__u32 pad2;
 };
 
 struct {
@@ -56,7 +59,7 @@ __noinline int km_decide_action(__u32 slot, __u32 handle)
 {
 	struct km_route_scratch *scratch = km_route_slot(slot);
 	struct km_decision *d = km_decision_slot(slot);
-	__u64 first, second, third, fourth, unit;
+	__u64 first, second, third, fourth, fifth, unit;
 	__u32 total, draw, splits, i, count;
 	struct km_route_blob blob;
 
@@ -88,12 +91,15 @@ __noinline int km_decide_action(__u32 slot, __u32 handle)
 	total = second >> 32;
 	draw = count > 1 && total ? bpf_get_prandom_u32() % total : 0;
 	for (i = 0; i < KM_ACTION_MAX_SPLITS; i++) {
-		fourth = km_route_unit(&blob, (__u64)splits + i * 2 + 1);
+		fourth = km_route_unit(&blob, (__u64)splits + i * 3 + 1);
 		if (draw < (__u32)fourth || i + 1 >= count)
 			break;
 	}
-	d->cluster = km_route_unit(&blob, (__u64)splits + (i & (KM_ACTION_MAX_SPLITS - 1)) * 2);
+	i = (i & (KM_ACTION_MAX_SPLITS - 1)) * 3;
+	d->cluster = km_route_unit(&blob, (__u64)splits + i);
 	d->edits = fourth >> 32;
+	fifth = km_route_unit(&blob, (__u64)splits + i + 2);
+	d->answer = fifth;
 	/* As Envoy's cluster_not_found_response_code for routes of the Gateway API. */
 	if (!d->cluster) {
 		d->cluster = d->listening.cluster;
@@ -116,6 +122,8 @@ static __always_inline int km_decide_request(__u32 slot)
 	d->cluster = d->listening.cluster;
 	d->retries = KM_DEFAULT_RETRIES;
 	d->edits = 0;
+	d->answer = 0;
+	d->answer_slot = 0;
 	d->reason = KM_REASON_NONE;
 	d->has_route = 0;
 	d->status = 0;

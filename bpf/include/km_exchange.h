@@ -30,6 +30,11 @@ static __always_inline void km_answer_begin(struct km_flow *f, __u32 rcv_start)
 	if (f->now.flags & KM_HTTP_CONNECT)
 		f->answer.flags |= KM_RESPONSE_TUNNEL;
 	f->answer_seq = rcv_start;
+	f->head_seq = rcv_start;
+	asm volatile("" ::: "memory");
+	f->edited = 0;
+	f->shifted = 0;
+	f->edit_tries = 0;
 }
 
 /* Answers that the current half owes. A request behind a kick is not with it yet. */

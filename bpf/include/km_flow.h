@@ -94,6 +94,7 @@ enum km_flow_flags {
 	KM_FLOW_INSIDE = 8192,	 /* the client's own namespace has the hooks (km_inside.h) */
 	KM_FLOW_REFUSED = 16384, /* no endpoint could be reached: 503 was sent */
 	KM_FLOW_ECHOING = 32768, /* the reply has begun: echo_ack is set */
+	KM_FLOW_ANSWERS = 65536, /* some route of the table changes the heads of answers */
 };
 
 /* One request and its answer. */
@@ -117,7 +118,8 @@ struct km_exchange {
 	__u8 path_cut;
 	__u8 lost;     /* its end cannot be seen: the client's next request tells it */
 	__u8 has_text; /* km_exchange_text belongs to it */
-	__u8 pad[5];
+	__u8 edits;    /* 1 + index in km_answers of how its answer's head is changed; 0: it is not */
+	__u8 pad[4];
 };
 
 /* What events tell of a request beside that: kept only while somebody wants them (km_config.requests). */
@@ -125,6 +127,21 @@ struct km_exchange_text {
 	char method[KM_EVENT_METHOD_MAX];
 	char host[KM_EVENT_HOST_MAX];
 	char path[KM_EVENT_PATH_MAX];
+};
+
+#define KM_ANSWER_UNITS 64  /* a power of two */
+#define KM_ANSWER_ROOM	520 /* bytes that an answer's head may get longer by, and more */
+
+/* How the head of an answer is changed: a copy of struct km_answer (km_action.h). */
+struct km_answer_edits {
+	__u32 names;
+	__u32 bytes;
+	__u64 units[KM_ANSWER_UNITS]; /* hashes of names, then the text */
+};
+
+/* Of a flow whose requests have such answers: of the one that comes, and of the request that waits. */
+struct km_answers {
+	struct km_answer_edits edits[2];
 };
 
 struct km_flow {
@@ -174,6 +191,17 @@ struct km_flow {
 	struct km_exchange next;
 	struct km_exchange_text now_text;
 	struct km_exchange_text next_text;
+	/* The half's numbers, and by how much longer the head is for the client (km_answer_edit.h). Behind
+	 * edit_end the half's ack_shift holds; before it the client counts edit_more less. 0: that is all
+	 * over. */
+	__u32 head_seq; /* where the answer's head begins */
+	__u32 edit_seq;
+	__u32 edit_end;
+	__u16 edit_more;
+	__u8 edited;  /* the head came, and edit_end is its end */
+	__u8 shifted; /* what comes behind it counts edit_more more */
+	__u8 edit_tries;
+	__u8 pad2[3];
 	struct km_half victim; /* a half that makes room: it gets a FIN with the next kick */
 	struct km_half half[KM_HALVES];
 };
@@ -223,6 +251,15 @@ struct {
 	__type(key, struct km_flow_key);
 	__type(value, __u32);
 } km_refused SEC(".maps");
+
+/* A record goes with its flow. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 65536);
+	__type(key, struct km_flow_key);
+	__type(value, struct km_answers);
+} km_answers SEC(".maps");
 
 /* The sockets whose messages km_request reads. */
 struct {

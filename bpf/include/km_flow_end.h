@@ -49,6 +49,8 @@ static __noinline __attribute__((unused)) int km_flow_delete(struct km_flow *f, 
 			km_wire_release(&copy, half);
 		half->state = KM_HALF_FREE;
 	}
+	if (f->flags & KM_FLOW_ANSWERS)
+		bpf_map_delete_elem(&km_answers, &copy);
 	bpf_map_delete_elem(&km_flow, &copy);
 	return 0;
 }

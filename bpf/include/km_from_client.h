@@ -3,6 +3,7 @@
 #ifndef KM_FROM_CLIENT_H
 #define KM_FROM_CLIENT_H
 
+#include "km_answer_edit.h"
 #include "km_http_chunks.h"
 #include "km_splice.h"
 
@@ -370,6 +371,7 @@ static __always_inline bool km_switch(struct km_work *w, struct km_flow *f, stru
 	if (!km_take_over(w, f, KM_FLOW_SWITCH, f->target & (KM_HALVES - 1), f->boundary, w->p.ack))
 		return false;
 	f->now.rcv_start = half->rcv_nxt;
+	f->head_seq = half->rcv_nxt;
 	return true;
 }
 
@@ -474,14 +476,15 @@ static __always_inline int km_from_client(struct __sk_buff *skb, struct km_work 
 	}
 	half = &f->half[f->current & (KM_HALVES - 1)];
 	seq = w->p.seq - half->seq_shift;
-	ack = w->p.ack + half->ack_shift;
+	ack = km_from_pseudo(w, f, half, w->p.ack);
 	/* An acknowledgement may stand behind bytes that were lost before they came here, and go elsewhere.
 	 */
 	if (!w->p.payload && !(w->p.flags & KM_TCP_FIN) && km_after(seq, half->snd_nxt))
 		seq = half->snd_nxt;
 	if (w->p.header > sizeof(struct tcphdr) && km_shift_sack(skb, half->ack_shift))
 		return km_failed();
-	km_segment_to_half(&w->to, &w->key, half, seq, ack, w->p.flags, w->p.window);
+	km_segment_to_half(&w->to, &w->key, half, seq, ack, w->p.flags,
+			   km_answer_window(f, w->p.window, ack));
 	if (km_translate(skb))
 		return km_failed();
 	end = seq + w->p.payload;

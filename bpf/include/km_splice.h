@@ -142,6 +142,9 @@ static __always_inline int km_send_syn(struct __sk_buff *skb, struct km_work *w,
 	km_segment_to_half(&w->to, &w->key, half, half->snd_nxt, 0, KM_TCP_SYN, 65535);
 	w->to.syn = 1;
 	w->to.mss = f->mss;
+	/* A full segment has room for what is added to the head of an answer. */
+	if (f->flags & KM_FLOW_ANSWERS)
+		w->to.mss -= KM_ANSWER_ROOM < f->mss / 2 ? KM_ANSWER_ROOM : f->mss / 2;
 	w->to.scale = f->flags & KM_FLOW_NO_SCALE ? 0xff : f->client_scale;
 	w->to.sack = !(f->flags & KM_FLOW_NO_SACK);
 	if (f->flags & KM_FLOW_INSIDE && !(half->flags & KM_HALF_BACK)) {
@@ -188,6 +191,7 @@ static __always_inline bool km_take_over(struct km_work *w, struct km_flow *f, _
 	if (asked) {
 		half->seq_shift = base - half->snd_nxt;
 		half->ack_shift = half->rcv_nxt - seen;
+		f->edit_more = 0;
 		f->base = base;
 		f->current = index;
 		asm volatile("" ::: "memory");

@@ -3,6 +3,7 @@
 #ifndef KM_TO_CLIENT_H
 #define KM_TO_CLIENT_H
 
+#include "km_answer_edit.h"
 #include "km_http_response.h"
 #include "km_sockhash.h"
 #include "km_splice.h"
@@ -222,6 +223,7 @@ static __always_inline int km_from_half(struct __sk_buff *skb, struct km_work *w
 					struct km_half *half, __u32 index)
 {
 	__u32 end, seq, ack, window;
+	bool changes = false;
 
 	if (half->state != KM_HALF_OPEN)
 		return km_connecting(skb, index);
@@ -229,6 +231,17 @@ static __always_inline int km_from_half(struct __sk_buff *skb, struct km_work *w
 		return km_parked(skb, index);
 	if (w->p.flags & KM_TCP_RST)
 		return km_endpoint_reset(skb);
+	/* While a request is on its way to another half, this one sends what was before. */
+	if (f->now.edits && !(f->flags & KM_FLOW_SWITCH) &&
+	    (w->p.payload || km_after(w->p.seq, f->head_seq))) {
+		int edit = km_answer_edit(skb);
+
+		if (edit == KM_ANSWER_DROP)
+			return KM_WAY_DROP;
+		if (edit == KM_ANSWER_RESET)
+			return km_endpoint_reset(skb);
+		changes = edit == KM_ANSWER_EDIT;
+	}
 	end = w->p.seq + w->p.payload;
 	if (w->p.flags & KM_TCP_SYN) /* our acknowledgement is still on its way */
 		return km_to_half(skb, w, f, half, half->snd_nxt, half->rcv_nxt, KM_TCP_ACK);
@@ -241,10 +254,12 @@ static __always_inline int km_from_half(struct __sk_buff *skb, struct km_work *w
 	if (km_after(w->p.ack, half->una))
 		half->una = w->p.ack;
 	half->window = (__u32)w->p.window << (half->scale & 15);
-	if (km_owed(f) && !f->now.lost)
+	if (km_owed(f) && !f->now.lost && !(f->flags & KM_FLOW_SWITCH))
 		km_read_answer(skb, w, f, half);
 	km_sock_follow(f);
-	seq = w->p.seq - half->ack_shift;
+	if (changes && km_answer_apply(skb))
+		return km_failed();
+	seq = km_to_pseudo(w, f, half, w->p.seq);
 	ack = w->p.ack + half->seq_shift;
 	/* Between requests the window is the gate; a kick that is on its way may not be followed by anything.
 	 */

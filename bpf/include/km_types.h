@@ -81,7 +81,8 @@ enum km_counter {
 	KM_COUNTER_BEHIND_KICK = 15,   /* bytes that came too early were dropped; TCP sends them again */
 	KM_COUNTER_SCRATCH_BUSY = 16,  /* too many requests at once on one CPU */
 	KM_COUNTER_OVERTAKEN = 17,     /* bytes of a body were dropped that others should have come before */
-	KM_COUNTER_MAX = 18,
+	KM_COUNTER_ANSWER_UNCHANGED = 18, /* packets of an answer whose head could not be changed: dropped */
+	KM_COUNTER_MAX = 19,
 };
 
 enum km_conn_flags {

@@ -20,6 +20,7 @@ struct km_test_blob_parts {
 	struct km_edit edit;
 	enum km_action_kind action_kind;
 	enum km_edit_kind edit_kind;
+	struct km_answer answer; /* the last: its units have no number */
 };
 
 const volatile struct km_test_blob_parts km_test_parts = {};

@@ -89,7 +89,7 @@ export const errorTable = {
   },
   KM2011: {
     title: 'a rule goes by places, and the node’s is not known',
-    fix: 'start the daemon with --locality REGION/ZONE; until then no endpoint is nearer than another',
+    fix: 'label the Node, or start the daemon with --locality REGION/ZONE; until then no endpoint is nearer than another',
   },
   KM2020: {
     title: 'two sources give one service',

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { ForwardAction, HeaderEdits, RedirectAction } from '../model/http.ts';
 import { actionRecord } from './actions.ts';
-import type { ActionRecord } from './routes/action-records.ts';
+import { type ActionRecord, nameHash } from './routes/action-records.ts';
 
 const none: HeaderEdits = { set: [], add: [], remove: [] };
 const v1 = { service: 'shop/reviews.shop.svc.cluster.local', port: 80, subset: 'v1' };
@@ -117,4 +117,36 @@ test('what would break a head is refused', () => {
   refused(() => editsOf({}, {}, { path: { kind: 'path', value: '/a?b' } }), /cannot stand/);
   refused(() => editsOf({}, {}, { host: 'a/b' }), /cannot be a request's host/);
   refused(() => record({ kind: 'reply', status: 200, body: 'x', contentType: 'a\nb' }), /cannot be the value/);
+});
+
+test('changes of answers: of cluster and route together, by hash of the names that go; empty where others have some', () => {
+  const lines = (edits: Partial<HeaderEdits>): HeaderEdits => ({ ...none, ...edits });
+  const clusters = [
+    {
+      cluster: v1,
+      weight: 1,
+      headers: none,
+      responseHeaders: lines({ set: [['X-A', 'cluster']], add: [['X-B', '1']] }),
+    },
+    { cluster: { ...v1, subset: 'v2' }, weight: 1, headers: none },
+  ];
+  const made = record({
+    ...forward,
+    clusters,
+    responseHeaders: lines({ set: [['x-a', 'route']], remove: ['Server'] }),
+  });
+  const names = [nameHash('server'), nameHash('X-A')];
+  assert.deepEqual(made.kind === 'forward' ? made.splits.map(({ answer }) => answer) : made.kind, [
+    { names: [...names], text: 'X-B: 1\r\nx-a: route\r\n' },
+    { names: [...names], text: 'x-a: route\r\n' },
+  ]);
+  const others = actionRecord(forward, () => 1n, 'test', true);
+  assert.deepEqual(others.kind === 'forward' ? others.splits[0]?.answer : null, { names: [], text: '' });
+  const bad = (edits: Partial<HeaderEdits>, message: RegExp) =>
+    assert.throws(() => record({ ...forward, responseHeaders: lines(edits) }), { code: 'KM3014', message });
+  bad({ remove: ['Content-Length'] }, /Content-Length cannot be changed/);
+  bad({ set: [['x', 'a\r\nb']] }, /cannot be the value of a header/);
+  bad({ set: [['Host', 'a']] }, /an answer has no host/);
+  // The value that FNV-1a of 64 bits has for "foobar".
+  assert.equal(nameHash('fooBAR'), 0x85944171f73967e8n);
 });

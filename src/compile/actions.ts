@@ -4,10 +4,21 @@
  */
 import { KmError } from '../base/errors.ts';
 import type { ClusterRef, ForwardAction, HeaderEdits, HttpAction, PathRewrite, RedirectAction } from '../model/http.ts';
-import type { ActionRecord, Edit, Split } from './routes/action-records.ts';
+import { type ActionRecord, type AnswerEdits, type Edit, nameHash, type Split } from './routes/action-records.ts';
 
-/** `where` names the route in the messages of KM3014. */
-export function actionRecord(action: HttpAction, clusterOf: (ref: ClusterRef) => bigint, where: string): ActionRecord {
+/** Whether an action changes the heads of answers. */
+export function changesAnswers(action: HttpAction): boolean {
+  if (action.kind !== 'forward') return false;
+  return action.responseHeaders !== undefined || action.clusters.some((one) => one.responseHeaders !== undefined);
+}
+
+/** `where` names the route in the messages of KM3014. `answers`: some route of its table changes the heads of answers. */
+export function actionRecord(
+  action: HttpAction,
+  clusterOf: (ref: ClusterRef) => bigint,
+  where: string,
+  answers: boolean = changesAnswers(action),
+): ActionRecord {
   if (action.kind === 'redirect')
     return { kind: 'redirect', status: action.status, edits: redirectEdits(action, where) };
   if (action.kind === 'reply') {
@@ -17,8 +28,9 @@ export function actionRecord(action: HttpAction, clusterOf: (ref: ClusterRef) =>
   const abort = action.abort === undefined || action.abort.share === 0 ? {} : { abort: action.abort };
   const splits = action.clusters
     .filter(({ weight }) => weight > 0)
-    .map(({ cluster, weight, headers }): Split => {
-      return { cluster: clusterOf(cluster), weight, edits: forwardEdits(action, headers, where) };
+    .map(({ cluster, weight, headers, responseHeaders }): Split => {
+      const answer = answers ? { answer: answerEdits([responseHeaders, action.responseHeaders], where) } : {};
+      return { cluster: clusterOf(cluster), weight, edits: forwardEdits(action, headers, where), ...answer };
     });
   const lost = splits.length === 0 ? 1 : (action.lost ?? 0);
   if (lost > 0) splits.push({ cluster: 0n, weight: lost, edits: [] });
@@ -33,6 +45,14 @@ function forwardEdits(action: ForwardAction, own: HeaderEdits, where: string): E
     ...(action.path === undefined ? [] : [pathEdit(action.path, where)]),
     ...edits,
   ];
+}
+
+function answerEdits(lists: readonly (HeaderEdits | undefined)[], where: string): AnswerEdits {
+  const given = lists.filter((list) => list !== undefined);
+  const { host, edits } = headerEdits(given, where);
+  if (host !== undefined) throw new KmError('KM3014', `${where}: an answer has no host to be set`);
+  const names = edits.flatMap((edit) => ('name' in edit ? [nameHash(edit.name)] : []));
+  return { names, text: edits.map((edit) => ('line' in edit ? edit.line : '')).join('') };
 }
 
 function redirectEdits({ scheme, host, port, path, stripQuery }: RedirectAction, where: string): Edit[] {

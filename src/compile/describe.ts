@@ -1,7 +1,7 @@
 /** Conditions and actions of routes in words, for whoever asks what the kernel does. */
 import type { HttpMatch } from '../model/http.ts';
 import type { PathMatch, TextMatch, ValueMatch } from '../model/route-match.ts';
-import type { ActionRecord, Edit } from './routes/action-records.ts';
+import type { ActionRecord, AnswerEdits, Edit } from './routes/action-records.ts';
 
 /** `path segments /a, header x-user exact "alice"`; `any request` without a condition. */
 export function matchText(match: HttpMatch): string {
@@ -48,8 +48,8 @@ export function actionLines(action: ActionRecord, clusterText: (id: bigint) => s
   if (action.kind === 'reply') return [...lines, `answer ${action.status}, ${Buffer.byteLength(action.body)} bytes`];
   if (action.kind === 'redirect') return [...lines, `redirect ${action.status}`, ...action.edits.map(editText)];
   const total = action.splits.reduce((sum, { weight }) => sum + weight, 0);
-  for (const { cluster, weight, edits } of action.splits) {
-    const changes = edits.map((edit) => `; ${editText(edit)}`).join('');
+  for (const { cluster, weight, edits, answer } of action.splits) {
+    const changes = [...edits.map(editText), ...answerTexts(answer)].map((text) => `; ${text}`).join('');
     if (cluster === 0n) {
       lines.push(`answer ${shareText(weight / total)} of requests with 500 (NC)`);
       continue;
@@ -58,6 +58,15 @@ export function actionLines(action: ActionRecord, clusterText: (id: bigint) => s
   }
   if (action.retries > 0) lines.push(`try ${action.retries} other endpoints when one cannot be connected to`);
   return lines;
+}
+
+/** Of headers that an answer loses only the hashes of the names are known. */
+function answerTexts(answer: AnswerEdits | undefined): string[] {
+  if (answer === undefined) return [];
+  const lines = answer.text.split('\r\n').filter((line) => line !== '');
+  const count = answer.names.length;
+  const replaced = count === 0 ? [] : [`take ${count} ${count === 1 ? 'header' : 'headers'} out of the answer`];
+  return [...replaced, ...lines.map((line) => `put ${line} into the answer`)];
 }
 
 /** `set x-a: b`, `replace the path by /x`. */

@@ -5,7 +5,7 @@
 import { KmError } from '../base/errors.ts';
 import type { ClusterRef, HttpMatch, HttpRouting, SourceMatch } from '../model/http.ts';
 import type { Origin } from '../model/types.ts';
-import { actionRecord } from './actions.ts';
+import { actionRecord, changesAnswers } from './actions.ts';
 import { compileRoutes, type RouteBlob } from './routes/compile.ts';
 import * as layout from './routes/layout.ts';
 import type { Route, RouteMatch, RouteTable } from './routes/types.ts';
@@ -53,11 +53,12 @@ export function compileHttp(
   const sources = new Map<string, SourceMatch>();
   const virtualHosts: HostLabel[] = [];
   const hosts: RouteTable['virtualHosts'][number][] = [];
+  const answers = routing.virtualHosts.some(({ routes }) => routes.some(({ action }) => changesAnswers(action)));
   for (const host of routing.virtualHosts) {
     const routes: Route[] = [];
     const labels: RouteLabel[] = [];
     for (const route of host.routes) {
-      const action = blame(route, () => actionRecord(route.action, clusterOf, `${name}, route ${route.name}`));
+      const action = blame(route, () => actionRecord(route.action, clusterOf, `${name}, route ${route.name}`, answers));
       for (const match of route.matches) {
         routes.push({ match: routeMatch(match, sources), action, name: route.name });
         labels.push({ name: route.name, origin: route.origin, match });

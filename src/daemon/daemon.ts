@@ -35,6 +35,7 @@ import { MemoryTrim } from './memory.ts';
 import { startMetricsServer } from './metrics-server.ts';
 import { Namespaces } from './namespaces.ts';
 import { ProblemLog } from './problem-log.ts';
+import { routeStatusOf } from './route-status.ts';
 import type { Settings } from './settings.ts';
 import { sourcesOf } from './sources.ts';
 import { type AccessLogOutput, Telemetry } from './telemetry.ts';
@@ -222,9 +223,11 @@ async function run(
     unreadable = batch.problems.some((p) => p.severity === 'error' && !p.lastGoodInForce && p.code !== 'KM1007');
     guarded('taking over a change', () => controller.apply(batch))();
     if (cni !== null) guarded('listing enrolled namespaces', () => cni.changed(batch))();
+    routeStatus?.changed(batch);
     problemLog.report(problems());
     if (!attached() && running) guarded('attaching', activate)();
   });
+  const routeStatus = routeStatusOf(settings, log, builder, () => controller.problems());
   // What fails at the start ends it with an error; later the daemon goes on.
   let running = false;
   const attached = (): boolean => starting.length === 0;
@@ -273,6 +276,7 @@ async function run(
   activate();
   for (const one of more) one.start();
   await cni?.start();
+  routeStatus?.start();
   running = true;
   const every = (milliseconds: number, what: string, action: () => void): NodeJS.Timeout =>
     setInterval(guarded(what, action), milliseconds);
@@ -283,7 +287,7 @@ async function run(
     }),
     setInterval(lookAtStack, shortCutEveryMs),
     every(sweepEveryMs, 'sweeping connections', () => {
-      const tables = { flows: plane.maps.km_flow, wires: plane.maps.km_wire };
+      const tables = { flows: plane.maps.km_flow, answers: plane.maps.km_answers, wires: plane.maps.km_wire };
       if (!flows.isEmpty() || !plane.maps.km_wire.isEmpty()) sweepFlows(tables, process.hrtime.bigint());
     }),
     every(pruneEveryMs, 'pruning metrics', () => {
@@ -300,6 +304,7 @@ async function run(
       if (leaving) await agent?.leave(leaveWithinMs);
       cni?.close();
       agent?.close();
+      await routeStatus?.close();
       controller.close();
       telemetry.drain();
       telemetry.close();

@@ -27,8 +27,9 @@ const key = (server: string, clientPort: number, serverPort: number): KmFlowKey 
 test('what connections have left behind goes after a minute, and nothing else', { skip: rootOnly() }, () => {
   const loaded = loadObjects(openLibbpf(), { objects: [join(root, 'build', 'bpf', 'splice.bpf.o')] });
   try {
-    const { km_flow, km_wire, km_flow_blank } = mapTypes;
-    const maps = typedMaps(loaded.maps, { km_flow, km_wire, km_flow_blank });
+    const { km_flow, km_wire, km_answers, km_flow_blank } = mapTypes;
+    const maps = typedMaps(loaded.maps, { km_flow, km_wire, km_answers, km_flow_blank });
+    const tables = { flows: maps.km_flow, answers: maps.km_answers, wires: maps.km_wire };
     const blank: KmFlow | undefined = km_flow.value.decode(new DataView(new ArrayBuffer(km_flow.value.size)), 0);
     assert.ok(blank !== undefined);
     const now = 10n * flowGraceNs;
@@ -41,7 +42,11 @@ test('what connections have left behind goes after a minute, and nothing else', 
     };
     const closed = (closedNs: bigint): KmFlow => ({ ...blank, flags: kmFlowFlags.CLOSED, closedNs });
     const service = '10.96.0.1';
-    maps.km_flow.set(key(service, 1, 80), { ...closed(now - flowGraceNs - 1n), half: [half, ...blank.half.slice(1)] });
+    const old = closed(now - flowGraceNs - 1n);
+    const flags = old.flags | kmFlowFlags.ANSWERS;
+    maps.km_flow.set(key(service, 1, 80), { ...old, flags, half: [half, ...blank.half.slice(1)] });
+    const answers = km_answers.value.decode(new DataView(new ArrayBuffer(km_answers.value.size)), 0);
+    for (const port of [1, 2]) maps.km_answers.set(key(service, port, 80), answers);
     maps.km_flow.set(key(service, 2, 80), closed(now - flowGraceNs + 1n));
     maps.km_flow.set(key(service, 3, 80), { ...blank, closedNs: 1n });
     const wire = { flow: key(service, 1, 80), half: 0, state: kmWireState.LIVE, inside: 0, closingNs: 0n };
@@ -50,11 +55,15 @@ test('what connections have left behind goes after a minute, and nothing else', 
     maps.km_wire.set(key('10.0.0.9', 1026, 8080), { ...wire, state: kmWireState.CLOSING, closingNs: 1n });
     maps.km_wire.set(key('10.0.0.9', 1027, 8080), { ...wire, state: kmWireState.CLOSED, closingNs: now });
 
-    assert.deepEqual(sweepFlows({ flows: maps.km_flow, wires: maps.km_wire }, now), { flows: 1, wires: 2 });
+    assert.deepEqual(sweepFlows(tables, now), { flows: 1, wires: 2 });
 
     assert.deepEqual([...maps.km_flow.keys()].map(({ clientPort }) => clientPort).sort(), [2, 3]);
+    assert.deepEqual(
+      [...maps.km_answers.keys()].map(({ clientPort }) => clientPort),
+      [2],
+    );
     assert.deepEqual([...maps.km_wire.keys()].map(({ clientPort }) => clientPort).sort(), [1025, 1027]);
-    assert.deepEqual(sweepFlows({ flows: maps.km_flow, wires: maps.km_wire }, now), { flows: 0, wires: 0 });
+    assert.deepEqual(sweepFlows(tables, now), { flows: 0, wires: 0 });
   } finally {
     loaded.close();
   }

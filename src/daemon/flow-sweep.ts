@@ -4,6 +4,7 @@
  * time, so nothing depends on a daemon that runs.
  */
 import {
+  type KmAnswers,
   type KmFlow,
   type KmFlowKey,
   type KmHalf,
@@ -20,11 +21,13 @@ export const flowGraceNs = 60_000_000_000n;
 
 export interface FlowTables {
   readonly flows: Pick<KernelMap<KmFlowKey, KmFlow>, 'entries' | 'get' | 'deleteAll'>;
+  /** Beside a flow. */
+  readonly answers: Pick<KernelMap<KmFlowKey, KmAnswers>, 'deleteAll'>;
   readonly wires: Pick<KernelMap<KmFlowKey, KmWire>, 'entries' | 'deleteAll'>;
 }
 
 /** `nowNs`: CLOCK_MONOTONIC, nanoseconds. Returns how many flows and wire entries went. */
-export function sweepFlows({ flows, wires }: FlowTables, nowNs: bigint): { flows: number; wires: number } {
+export function sweepFlows({ flows, answers, wires }: FlowTables, nowNs: bigint): { flows: number; wires: number } {
   const isOver = (flow: KmFlow): boolean =>
     (flow.flags & kmFlowFlags.CLOSED) !== 0 && flow.closedNs !== 0n && nowNs - flow.closedNs > flowGraceNs;
   const old = [...flows.entries()].filter(([, flow]) => isOver(flow));
@@ -39,6 +42,7 @@ export function sweepFlows({ flows, wires }: FlowTables, nowNs: bigint): { flows
   for (const [key, wire] of wires.entries()) {
     if (wire.state !== kmWireState.LIVE && nowNs - wire.closingNs > flowGraceNs) gone.push(key);
   }
+  answers.deleteAll(over.flatMap(([key, flow]) => ((flow.flags & kmFlowFlags.ANSWERS) === 0 ? [] : [key])));
   flows.deleteAll(over.map(([key]) => key));
   wires.deleteAll(gone);
   return { flows: over.length, wires: gone.length };

@@ -43,6 +43,10 @@ export interface Settings {
   readonly logLevel: Level;
   readonly logFormat: Format;
   readonly nodeName: string;
+  /** Write what becomes of routes into their status, where objects are read from an API server. */
+  readonly routeStatus: boolean;
+  /** Namespace of the daemons themselves: their Lease is there. */
+  readonly namespace: string;
   /** Where this node is: `region/zone/subzone`, or empty. */
   readonly locality: string;
   /** Entries of kernel maps by name. */
@@ -204,7 +208,22 @@ export function addFlags(command: Command, hostname: string): Command {
     .option('--kmesh-metric-names <bool>', 'Kmesh’s metric names beside Istio’s', boolean, true)
     .option('--log-level <level>', levels.join(', '), level, 'info')
     .addOption(new Option('--log-format <format>', 'log on stderr').choices(['text', 'json']).default('text'))
-    .option('--node-name <name>', 'this node: label of metrics', process.env['NODE_NAME'] ?? hostname)
+    .option(
+      '--route-status <bool>',
+      'write the status of routes of the API server (one daemon of all does)',
+      boolean,
+      true,
+    )
+    .option(
+      '--namespace <name>',
+      'namespace of the daemons themselves, in which their Lease is',
+      process.env['POD_NAMESPACE'] ?? 'kmesh-system',
+    )
+    .option(
+      '--node-name <name>',
+      'this node: label of metrics, and who its pods and neighbours are',
+      process.env['NODE_NAME'] ?? hostname,
+    )
     .option(
       '--locality <place>',
       'where this node is: REGION/ZONE/SUBZONE, or less of it',
@@ -249,6 +268,8 @@ export function settingsOf(options: Readonly<Record<string, unknown>>): Settings
     logLevel: level(text('logLevel')),
     logFormat: text('logFormat') === 'json' ? 'json' : 'text',
     nodeName: text('nodeName'),
+    routeStatus: options['routeStatus'] === true,
+    namespace: text('namespace'),
     locality: text('locality'),
     mapSizes: Object.fromEntries(entries),
   };

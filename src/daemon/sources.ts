@@ -2,19 +2,27 @@
 import type { Log } from '../base/log.ts';
 import type { OpenSource } from '../source/combined.ts';
 import { FilesSource } from '../source/files.ts';
+import type { ApiAccess } from '../source/kubernetes/access.ts';
 import { findAccess } from '../source/kubernetes/kubeconfig.ts';
 import { KubernetesSource } from '../source/kubernetes/kubernetes.ts';
 import { systemTimers } from '../source/timers.ts';
-import type { Settings } from './settings.ts';
+import type { KubernetesSettings, Settings } from './settings.ts';
+
+/** How the API server is reached. KM1021. */
+export function accessOf({ kubeconfig, context }: KubernetesSettings): ApiAccess {
+  return findAccess({ kubeconfig, context, env: process.env, timers: systemTimers });
+}
 
 /** A machine's own directory comes before the cluster: who writes there means this machine. KM1021. */
-export function sourcesOf({ config, kubernetes }: Settings, log: Log): readonly OpenSource[] {
+export function sourcesOf({ config, kubernetes, nodeName, locality }: Settings, log: Log): readonly OpenSource[] {
   const sources: OpenSource[] = [];
   if (config !== null) sources.push((onChange) => new FilesSource({ directory: config, onChange }));
   if (kubernetes !== null) {
-    const { kubeconfig, context, namespaces, kinds } = kubernetes;
-    const access = findAccess({ kubeconfig, context, env: process.env, timers: systemTimers });
-    const options = { access, namespaces, kinds, timers: systemTimers, log: log.logger('kubernetes') };
+    const { namespaces, kinds } = kubernetes;
+    const access = accessOf(kubernetes);
+    // Who says where the node is need not ask.
+    const node = locality === '' ? { node: nodeName } : {};
+    const options = { access, namespaces, kinds, ...node, timers: systemTimers, log: log.logger('kubernetes') };
     sources.push((onChange) => new KubernetesSource({ ...options, onChange }));
   }
   return sources;

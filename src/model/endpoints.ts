@@ -3,6 +3,7 @@
  * are one; the first is kept.
  */
 import { addressFamily } from '../base/address.ts';
+import { hinted, type Nearness } from './hints.ts';
 import type { Away } from './localities.ts';
 import type {
   EndpointSliceObject,
@@ -22,6 +23,8 @@ export interface PortEndpoints {
   readonly unready: number;
   /** Those of `unready` that are only not ready, with their places. */
   readonly away: readonly Away[];
+  /** Hints have said which of them clients here use: nothing else does then. */
+  readonly hinted?: true;
 }
 
 /** Whether an endpoint with these labels is meant; null: all are. A workload that is not known has no labels. */
@@ -84,7 +87,7 @@ class Collector {
 /**
  * Slices match by port name and protocol. An endpoint's workload is the pod that targetRef names, if there is one, else who has
  * the address. When no endpoint of the port is ready, those that still serve while they terminate
- * are used, as kube-proxy does.
+ * are used, as kube-proxy does, and whom they are meant for does not matter.
  */
 export function fromSlices(
   slices: readonly EndpointSliceObject[],
@@ -92,26 +95,46 @@ export function fromSlices(
   allowed: Families,
   lookup: Lookup,
   wanted: Wanted = null,
+  near: Nearness | null = null,
 ): PortEndpoints {
   const ready = new Collector();
   const draining = new Collector();
+  const matchOf = ({ ports }: EndpointSliceObject) =>
+    ports.find((one) => one.name === port.name && one.protocol === port.protocol);
+  const meant =
+    near === null || near.localOnly || !near.hints
+      ? null
+      : hinted(
+          slices.filter((slice) => matchOf(slice) !== undefined),
+          near.place,
+        );
   for (const slice of slices) {
-    const match = slice.ports.find((one) => one.name === port.name && one.protocol === port.protocol);
+    const match = matchOf(slice);
     if (match === undefined) continue;
     const pods = lookup.pods(slice.namespace);
-    for (const { address, state, pod, zone } of slice.endpoints) {
+    for (const endpoint of slice.endpoints) {
+      const { address, state, pod, zone } = endpoint;
       if (allowed !== null && !allowed.has(addressFamily(address))) continue;
       const uid = pods?.get(pod) ?? workloadAt(address, lookup);
       if (wanted !== null && !wanted(labelsOf(uid, lookup))) continue;
+      if (near?.localOnly === true && !isLocal(endpoint.node, uid, near, lookup)) continue;
+      if (state === 'ready' && meant !== null && !meant(endpoint)) continue;
       const locality = localityOf(uid, lookup) || (zone === '' ? '' : `/${zone}`);
       if (state !== 'ready') ready.miss([address], uid, locality);
       if (state !== 'unready') (state === 'ready' ? ready : draining).add(address, match.port, 1, uid, locality);
     }
   }
-  const result = ready.result();
+  const result: PortEndpoints = { ...ready.result(), ...(meant === null ? {} : { hinted: true }) };
   const last = draining.result().endpoints;
   if (result.endpoints.length > 0 || last.length === 0) return result;
   return { endpoints: last, away: [], unready: Math.max(0, result.unready - last.length) };
+}
+
+/** Whether an endpoint is on the clients' node: as its slice says it, else its pod. A pod that names its namespace is here. */
+function isLocal(node: string | undefined, uid: string | undefined, { place }: Nearness, lookup: Lookup): boolean {
+  const workload = uid === undefined ? undefined : lookup.workload(uid);
+  const said = node ?? workload?.node;
+  return said === undefined ? workload?.netns !== undefined : said === place.node;
 }
 
 /** The workload with this address; one with its own network first. */
@@ -136,6 +159,7 @@ export function fromPods(
   allowed: Families,
   lookup: Lookup,
   wanted: Wanted = null,
+  near: Nearness | null = null,
 ): PortEndpoints & { readonly unnamed: boolean } {
   const collector = new Collector();
   let named = 0;
@@ -147,6 +171,7 @@ export function fromPods(
     named++;
     const usable = workload.addresses.filter((address) => allowed === null || allowed.has(addressFamily(address)));
     const { uid, locality = '' } = workload;
+    if (near?.localOnly === true && !isLocal(undefined, uid, near, lookup)) continue;
     if (!workload.ready && !service.publishNotReady) collector.miss(usable, uid, locality);
     else if (workload.addresses.length === 0) collector.unready++;
     else for (const address of usable) collector.add(address, number, 1, uid, locality);

@@ -32,7 +32,7 @@ export interface ClusterRef {
   readonly subset: string;
 }
 
-/** Changes of request headers. Removals come first, then set, then add. Names in any case, values literal. */
+/** Changes of headers. Removals come first, then set, then add. Names in any case, values literal. */
 export interface HeaderEdits {
   readonly set: readonly (readonly [name: string, value: string])[];
   readonly add: readonly (readonly [name: string, value: string])[];
@@ -44,6 +44,8 @@ export interface WeightedCluster {
   /** 0 or more; any total. */
   readonly weight: number;
   readonly headers: HeaderEdits;
+  /** Changes of the answer's head. */
+  readonly responseHeaders?: HeaderEdits;
 }
 
 /** `prefix`: characters (Envoy's prefix_rewrite); `segments`: whole segments (Gateway API ReplacePrefixMatch). */
@@ -58,6 +60,8 @@ export interface ForwardAction {
   /** Weight of what leads nowhere, beside the clusters': answered with 500 as the Gateway API says. */
   readonly lost?: number;
   readonly headers: HeaderEdits;
+  /** Changes of the answer's head, after those of its cluster. */
+  readonly responseHeaders?: HeaderEdits;
   readonly path?: PathRewrite;
   /** Takes the place of the request's authority. */
   readonly host?: string;

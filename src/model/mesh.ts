@@ -8,12 +8,14 @@
  */
 import type { FieldPath } from './fieldpath.ts';
 import { Hostnames, Uses } from './hostnames.ts';
-import { nowhere, type Place } from './localities.ts';
+import { nowhere, type Place, parseLocality } from './localities.ts';
 import { Members } from './members.ts';
 import { type Issue, ModelProblems } from './modelproblems.ts';
 import { type KubeObject, type ObjectChanges, type ObjectKey, objectKeyText } from './objects.ts';
 import { routeIssues } from './route-issues.ts';
+import type { HttpRouteObject } from './route-objects.ts';
 import { HttpRoutes, ReferenceGrants, VirtualServices } from './route-tables.ts';
+import { type RouteVerdict, routeVerdict } from './route-verdict.ts';
 import type { RouteSources } from './routing.ts';
 import { Rules } from './rules.ts';
 import { keepPorts, samePorts, sameService } from './same.ts';
@@ -44,7 +46,9 @@ export class MeshBuilder {
   readonly #routes: RouteSources;
   readonly #uses = new Uses();
   readonly #maker: ServiceMaker;
-  readonly #placed: boolean;
+  #place: Place;
+  /** The options say where the clients are: their Node is not asked. */
+  readonly #placeGiven: boolean;
   #dirty = new Set<string>();
 
   /** The mesh as it is after the last change. */
@@ -65,15 +69,15 @@ export class MeshBuilder {
       grants: new ReferenceGrants(),
       hostnames: new Hostnames(this.#services),
     };
-    const place = options.place ?? nowhere;
-    this.#placed = place.locality.region !== '' || place.locality.zone !== '';
+    this.#place = options.place ?? nowhere;
+    this.#placeGiven = isKnown(this.#place);
     this.#maker = new ServiceMaker({
       members: this.#members,
       slices: this.#slices,
       rules: this.#rules,
       routes: this.#routes,
       services: this.#services,
-      place,
+      place: () => this.#place,
     });
     this.mesh = { workloads: this.#members.workloads, services: this.#services };
   }
@@ -93,9 +97,14 @@ export class MeshBuilder {
 
   /** What is wrong between objects, with the lines as they are now. */
   problems(): Problem[] {
-    const hosts = { services: this.#services, rules: this.#rules, placed: this.#placed };
+    const hosts = { services: this.#services, rules: this.#rules, placed: isKnown(this.#place) };
     const orphans = this.#slices.orphans((id) => this.#sources.has(id));
     return this.#problems.list(hosts, orphans, routeIssues(this.#routes, this.#services));
+  }
+
+  /** What becomes of an HTTPRoute, in force or not, in the mesh as it is now. */
+  routeVerdict(object: HttpRouteObject): RouteVerdict {
+    return routeVerdict(this.#routes, this.#services, object);
   }
 
   #upsert(object: KubeObject): void {
@@ -103,6 +112,9 @@ export class MeshBuilder {
     switch (object.kind) {
       case 'Namespace':
         this.#members.setMode(object.name, object.dataplaneMode);
+        break;
+      case 'Node':
+        this.#setPlace(object.name, object.locality);
         break;
       case 'Pod':
       case 'WorkloadEntry':
@@ -139,6 +151,9 @@ export class MeshBuilder {
       case 'Namespace':
         this.#members.setMode(key.name, '');
         break;
+      case 'Node':
+        this.#setPlace(key.name, '');
+        break;
       case 'Pod':
       case 'WorkloadEntry':
         this.#members.remove({ ...key, kind: key.kind });
@@ -166,6 +181,15 @@ export class MeshBuilder {
         this.#touchUsers(`grants ${key.namespace}`);
         break;
     }
+  }
+
+  #setPlace(node: string, locality: string): void {
+    if (node !== this.#place.node || this.#placeGiven) return;
+    const { region, zone, subzone } = this.#place.locality;
+    const made = parseLocality(locality);
+    if (made.region === region && made.zone === zone && made.subzone === subzone) return;
+    this.#place = { node, locality: made };
+    for (const id of this.#sources.keys()) this.#dirty.add(id);
   }
 
   /** The object that gives a service. */
@@ -263,6 +287,10 @@ export class MeshBuilder {
     });
     this.#problems.set(id, [...this.#serving.issues(id, source), ...issues]);
   }
+}
+
+function isKnown({ locality: { region, zone } }: Place): boolean {
+  return region !== '' || zone !== '';
 }
 
 function sourceId({ kind, namespace, name }: Service): string {

@@ -74,7 +74,8 @@ function placeIssues(rules: Rules): Issue[] {
     const fields = policies.flatMap((policy) => [policy, ...policy.ports.values()]);
     const located = fields.some(({ locality }) => typeof locality === 'object' && locality !== null);
     if (rule === undefined || !located) return [];
-    const reason = () => 'endpoints are not preferred by their place: the daemon has no --locality';
+    const reason = () =>
+      'endpoints are not preferred by their place: the node has no labels topology.kubernetes.io, and the daemon no --locality';
     return [{ severity: 'warning', code: 'KM2011', object: rule, path: ['spec'], reason }];
   });
 }

@@ -5,6 +5,8 @@
  * Field meanings and defaults follow the Kubernetes API reference (core/v1, discovery.k8s.io/v1) and Istio's
  * networking.istio.io; defaults are filled in.
  */
+
+import type { Hints } from './hints.ts';
 import type { ClusterPolicy } from './http.ts';
 import type { LocalityPolicy } from './localities.ts';
 import type { HttpRouteObject, ReferenceGrantObject, VirtualServiceObject } from './route-objects.ts';
@@ -26,6 +28,13 @@ export interface ObjectBase {
 export interface NamespaceObject extends ObjectBase {
   readonly kind: 'Namespace';
   readonly dataplaneMode: DataplaneMode;
+}
+
+/** Only its place matters, and only of the node whose mesh this is. */
+export interface NodeObject extends ObjectBase {
+  readonly kind: 'Node';
+  /** `region/zone/`, by the labels topology.kubernetes.io; empty when it has none. */
+  readonly locality: string;
 }
 
 /** A named port of a container. */
@@ -90,6 +99,8 @@ export interface ServiceObject extends ObjectBase {
   readonly publishNotReady: boolean;
   /** trafficDistribution; null: endpoints are alike wherever they are. */
   readonly locality: LocalityPolicy | null;
+  /** internalTrafficPolicy Local: only endpoints on the client's node are used. */
+  readonly localOnly?: true;
   readonly balancePer: BalancePer;
 }
 
@@ -106,6 +117,10 @@ export interface SliceEndpoint {
   readonly pod: string;
   /** Empty when the slice does not say it. */
   readonly zone: string;
+  /** Name of its node, when the slice says it. */
+  readonly node?: string;
+  /** Whom it is meant for, when the slice says it. */
+  readonly hints?: Hints;
 }
 
 export interface SlicePort {
@@ -199,6 +214,7 @@ export interface DestinationRuleObject extends ObjectBase {
 
 export type KubeObject =
   | NamespaceObject
+  | NodeObject
   | PodObject
   | ServiceObject
   | EndpointSliceObject

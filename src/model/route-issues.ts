@@ -1,8 +1,15 @@
 /** What is wrong with routes in view of the rest of the mesh: hosts that nobody serves, destinations that are not there. */
 import type { FieldPath } from './fieldpath.ts';
-import { serviceHost, serviceOfHost } from './hostnames.ts';
 import type { Issue } from './modelproblems.ts';
-import type { Destination, HttpRouteObject, RouteParent, RuleAction, VirtualServiceObject } from './route-objects.ts';
+import type {
+  Destination,
+  HttpRouteObject,
+  HttpRule,
+  RouteParent,
+  RuleAction,
+  VirtualServiceObject,
+} from './route-objects.ts';
+import { backendVerdict, parentVerdict } from './route-verdict.ts';
 import { type RouteSources, resolve } from './routing.ts';
 import { tcpRuleFor } from './tcp-routes.ts';
 import { originText, type Service } from './types.ts';
@@ -21,9 +28,7 @@ export function routeIssues(sources: RouteSources, services: ReadonlyMap<string,
   }
   for (const object of sources.httpRoutes.objects()) {
     for (const parent of object.parents) issues.push(...parentIssues(services, object, parent));
-    for (const { index, action } of object.rules) {
-      issues.push(...lostIssues(sources, object, destinationsOf(action), ['spec', 'rules', index], 0, 500));
-    }
+    for (const rule of object.rules) issues.push(...backendIssues(sources, object, rule));
   }
   return once(issues);
 }
@@ -92,30 +97,28 @@ function hostIssues(sources: RouteSources, object: VirtualServiceObject, host: s
   return issues;
 }
 
-function parentIssues(
-  services: ReadonlyMap<string, Service>,
-  object: HttpRouteObject,
-  { index, namespace, name, port, section }: RouteParent,
-): Issue[] {
-  const warn = (text: string): Issue[] => {
-    const path = ['spec', 'parentRefs', index];
-    return [{ severity: 'warning', code: 'KM2009', object, path, reason: () => text }];
-  };
-  const service = services.get(`${namespace}/${serviceHost(name, namespace)}`);
-  if (service === undefined) return warn(`there is no Service ${namespace}/${name}`);
-  const ports = service.ports.filter(
-    (one) => (port === 0 || one.port === port) && (section === '' || one.name === section),
-  );
-  if (ports.length === 0) return warn(`Service ${namespace}/${name} has no such port`);
-  return ports.some(({ mode }) => mode !== 'tcp')
-    ? []
-    : warn(`no such port of Service ${namespace}/${name} is for HTTP`);
+function parentIssues(services: ReadonlyMap<string, Service>, object: HttpRouteObject, parent: RouteParent): Issue[] {
+  const { text } = parentVerdict(services, parent);
+  if (text === '') return [];
+  const path = ['spec', 'parentRefs', parent.index];
+  return [{ severity: 'warning', code: 'KM2009', object, path, reason: () => text }];
+}
+
+function backendIssues(sources: RouteSources, object: HttpRouteObject, { index, action }: HttpRule): Issue[] {
+  return destinationsOf(action).flatMap((destination, i): Issue[] => {
+    const { text, reason, field } = backendVerdict(sources, object, object.parents, destination);
+    // Of a kind that is none, the reader has said it.
+    if (text === '' || reason === 'InvalidKind') return [];
+    const path = ['spec', 'rules', index, 'backendRefs', i, ...field];
+    const whole = `${text}: its requests are answered with 500`;
+    return [{ severity: 'warning', code: 'KM2010', object, path, reason: () => whole }];
+  });
 }
 
 /** `status`: what requests get, 0 for connections. */
 function lostIssues(
   sources: RouteSources,
-  object: VirtualServiceObject | HttpRouteObject,
+  object: VirtualServiceObject,
   destinations: readonly Destination[],
   rule: FieldPath,
   port: number,
@@ -123,27 +126,16 @@ function lostIssues(
 ): Issue[] {
   const fate = status === 0 ? 'it gets no connections' : `its requests are answered with ${status}`;
   return destinations.flatMap((destination, i): Issue[] => {
-    const where = object.kind === 'HTTPRoute' ? ['backendRefs', i] : ['route', i, 'destination'];
-    const warn = (field: readonly string[], text: string): Issue[] => {
-      const path = [...rule, ...where, ...field];
+    const warn = (field: string, text: string): Issue[] => {
+      const path = [...rule, 'route', i, 'destination', field];
       return [{ severity: 'warning', code: 'KM2010', object, path, reason: () => `${text}: ${fate}` }];
     };
     const { host, subset } = destination;
-    const backend = object.kind === 'HTTPRoute' ? serviceOfHost(host) : null;
-    const named = backend === null ? host : `Service ${backend.namespace}/${backend.name}`;
-    const found = resolve(sources.hostnames, destination, object.namespace, port);
-    if (found.missing === 'service') {
-      const text = backend === null ? `there is no service ${host}` : `there is no ${named}`;
-      return warn([backend === null ? 'host' : 'name'], text);
-    }
-    if (found.missing === 'port') {
-      return warn(['port'], `${named} has no TCP port ${found.cluster.port}`);
-    }
-    if (found.missing === 'subset') {
-      return warn(['subset'], `no DestinationRule gives ${host} a subset ${JSON.stringify(subset)}`);
-    }
-    if (backend !== null && !sources.grants.allow(object.namespace, backend)) {
-      return warn(['namespace'], `no ReferenceGrant in namespace ${backend.namespace} allows it`);
+    const { missing, cluster } = resolve(sources.hostnames, destination, object.namespace, port);
+    if (missing === 'service') return warn('host', `there is no service ${host}`);
+    if (missing === 'port') return warn('port', `${host} has no TCP port ${cluster.port}`);
+    if (missing === 'subset') {
+      return warn('subset', `no DestinationRule gives ${host} a subset ${JSON.stringify(subset)}`);
     }
     return [];
   });

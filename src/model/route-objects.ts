@@ -12,6 +12,9 @@ export interface Destination {
   readonly subset: string;
   readonly weight: number;
   readonly headers: HeaderEdits;
+  readonly responseHeaders?: HeaderEdits;
+  /** It is of a kind that is none of a mesh's destinations, such as `example.com/Bucket`: nothing is ever sent there. */
+  readonly unknownKind?: string;
 }
 
 export interface ForwardRule extends Omit<ForwardAction, 'clusters'> {

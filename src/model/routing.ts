@@ -212,14 +212,15 @@ class Joiner {
     let lost = 0;
     for (const one of destinations) {
       const { cluster, missing } = this.#resolve(one, namespace);
-      if (missing === null && this.#allowed(one.host, namespace)) clusters.push(this.#weighted(one, cluster));
+      const there = missing === null && one.unknownKind === undefined;
+      if (there && this.#allowed(one.host, namespace)) clusters.push(this.#weighted(one, cluster));
       else lost += one.weight;
     }
     return { ...action, clusters, ...(lost === 0 ? {} : { lost }) };
   }
 
-  #weighted({ weight, headers }: Destination, cluster: ClusterRef): WeightedCluster {
-    return { cluster, weight, headers };
+  #weighted({ weight, headers, responseHeaders }: Destination, cluster: ClusterRef): WeightedCluster {
+    return { cluster, weight, headers, ...(responseHeaders === undefined ? {} : { responseHeaders }) };
   }
 
   #resolve(destination: Destination, namespace: string): Resolved {
@@ -227,9 +228,11 @@ class Joiner {
     return resolve(this.#sources.hostnames, destination, namespace, this.#target.port.port);
   }
 
+  /** Back to the namespace of the Service that the route is for needs no leave: its clients go there anyway. */
   #allowed(host: string, from: string): boolean {
     const service = serviceOfHost(host);
-    if (service === null || service.namespace === from) return true;
+    const own = this.#target.key.slice(0, this.#target.key.indexOf('/'));
+    if (service === null || service.namespace === from || service.namespace === own) return true;
     this.#target.uses.add(`grants ${service.namespace}`);
     return this.#sources.grants.allow(from, service);
   }

@@ -8,6 +8,7 @@ import {
   type PortEndpoints,
   type Wanted,
 } from './endpoints.ts';
+import type { Nearness } from './hints.ts';
 import { serviceHost } from './hostnames.ts';
 import { type LocalityPolicy, type Place, spread } from './localities.ts';
 import type { Members } from './members.ts';
@@ -40,7 +41,8 @@ export interface ServiceMakerOptions {
   readonly rules: Rules;
   readonly routes: RouteSources;
   readonly services: ReadonlyMap<string, Service>;
-  readonly place: Place;
+  /** Where the clients are, as it is known now. */
+  readonly place: () => Place;
 }
 
 /** What of an object is served. */
@@ -85,7 +87,7 @@ export class ServiceMaker {
     const plain = hosts.map((): ServicePort[] => []);
     for (const i of source.ports.keys()) {
       if (!served.port(i)) continue;
-      const found = this.#endpoints(id, source, i, null);
+      const found = this.#endpoints(id, source, i, null, null);
       if (found.unnamed) unnamed.push(i);
       const shared = served.shared(i);
       const listener = shared?.[0]?.key;
@@ -141,13 +143,14 @@ export class ServiceMaker {
     const located = source.kind === 'Service' ? source.locality : null;
     const spreadOf = (part: PortEndpoints, subset: RuleSubset | null): Pick<Subset, 'endpoints' | 'unready'> => {
       const policy = localityPolicyOf(rule, port.port, subset, located);
-      return { endpoints: policy === null ? part.endpoints : this.#spread(part, policy), unready: part.unready };
+      const decided = policy === null || (policy === located && part.hinted === true);
+      return { endpoints: decided ? part.endpoints : this.#spread(part, policy), unready: part.unready };
     };
     const rule = this.#options.rules.of(key);
     const context = { rule, balancePer: source.balancePer };
     const subsets = (rule?.subsets ?? []).map((subset): Subset => {
       const wanted: Wanted = (labels) => selects(subset.labels, labels);
-      const part = spreadOf(this.#endpoints(id, source, i, wanted), subset);
+      const part = spreadOf(this.#endpoints(id, source, i, wanted, subset), subset);
       return { name: subset.name, ...part, policy: policyOf(context, place, subset) };
     });
     return {
@@ -164,7 +167,7 @@ export class ServiceMaker {
 
   #spread({ endpoints, away }: PortEndpoints, policy: LocalityPolicy): readonly Endpoint[] {
     const { place, members } = this.#options;
-    return spread(endpoints, away, policy, place, (uid) => members.lookup.workload(uid)?.node ?? '');
+    return spread(endpoints, away, policy, place(), (uid) => members.lookup.workload(uid)?.node ?? '');
   }
 
   #routing(hosts: readonly SharedHost[], port: ServicePort, byHost: boolean, uses: Set<string>) {
@@ -196,19 +199,29 @@ export class ServiceMaker {
     return { ...port, ...joinShares(shares), mode: 'tcp', policy: shares[0]?.policy ?? port.policy };
   }
 
-  #endpoints(id: string, source: ServiceSource, i: number, wanted: Wanted): Found {
-    return source.kind === 'Service' ? this.#ofService(id, source, i, wanted) : this.#ofEntry(id, source, i, wanted);
+  #endpoints(id: string, source: ServiceSource, i: number, wanted: Wanted, subset: RuleSubset | null): Found {
+    return source.kind === 'Service'
+      ? this.#ofService(id, source, i, wanted, subset)
+      : this.#ofEntry(id, source, i, wanted);
   }
 
-  #ofService(id: string, service: ServiceObject, i: number, wanted: Wanted): Found {
+  #ofService(id: string, service: ServiceObject, i: number, wanted: Wanted, subset: RuleSubset | null): Found {
     const port = service.ports[i];
     if (port === undefined) return nothing;
     const { members, slices } = this.#options;
     const allowed = families(service.addresses);
     const own = slices.of(id);
-    if (own !== null) return { ...fromSlices(own, port, allowed, members.lookup, wanted), unnamed: false };
+    const near = this.#nearness(service, port.port, subset);
+    if (own !== null) return { ...fromSlices(own, port, allowed, members.lookup, wanted, near), unnamed: false };
     const pods = members.selected(id).filter((object): object is PodObject => object.kind === 'Pod');
-    return fromPods(pods, service, port, allowed, members.lookup, wanted);
+    return fromPods(pods, service, port, allowed, members.lookup, wanted, near);
+  }
+
+  /** What the cluster hints at counts where no DestinationRule says where endpoints are looked for. */
+  #nearness({ name, namespace, localOnly }: ServiceObject, port: number, subset: RuleSubset | null): Nearness {
+    const rule = this.#options.rules.of(`${namespace}/${serviceHost(name, namespace)}`);
+    const hints = localityPolicyOf(rule, port, subset, asTheServiceSays) === asTheServiceSays;
+    return { place: this.#options.place(), localOnly: localOnly === true, hints };
   }
 
   #ofEntry(id: string, entry: ServiceEntryObject, i: number, wanted: Wanted): Found {
@@ -223,6 +236,8 @@ export class ServiceMaker {
     return { ...found, unnamed: false };
   }
 }
+
+const asTheServiceSays: LocalityPolicy = { kind: 'priority', keys: [] };
 
 type Found = PortEndpoints & { readonly unnamed: boolean };
 

@@ -144,7 +144,7 @@ const expected: Readonly<Record<string, readonly string[]>> = {
     'KM1010 Service shop/web unnamed-port.yaml:11 spec.ports[1].name: is missing: every port needs a name when there are several',
   ],
   'unsupported-field': [
-    'KM1011 Service shop/web unsupported-field.yaml:11 spec.internalTrafficPolicy: Local is not supported: endpoints of all nodes are used',
+    'KM1009 Service shop/web unsupported-field.yaml:11 spec.internalTrafficPolicy: must be Cluster or Local, not "Near"',
     'KM1009 Service shop/web unsupported-field.yaml:12 spec.trafficDistribution: must be PreferClose, PreferSameZone or PreferSameNode, not "PreferFar"',
     'KM1011 Service shop/web unsupported-field.yaml:13 spec.topologyKeys: not supported: endpoints are not preferred by zone or node',
   ],

@@ -222,6 +222,14 @@ spec: {from: [{group: gateway.networking.k8s.io, kind: HTTPRoute, namespace: ${f
   assert.deepEqual(kind(grant('elsewhere', 'kind: Service')), fail);
 });
 
+test('back to the namespace of the Service that a route is for there needs to be no ReferenceGrant', () => {
+  const parents = '{group: "", kind: Service, name: web, namespace: shop}';
+  const options = { namespace: 'home', parents };
+  const text = httpRoute('theirs', '- backendRefs: [{name: web, namespace: shop, port: 80}]', options);
+  const action = routesOf(text)?.[0]?.action;
+  assert.deepEqual(action?.kind === 'forward' ? action.clusters.map(({ cluster }) => cluster) : action, [web]);
+});
+
 test('parents: ports by number and by name', () => {
   const at = (more: string) => {
     const text = httpRoute('r', `- ${toWeb}`, { parents: `{group: "", kind: Service, name: web${more}}` });
@@ -232,7 +240,7 @@ test('parents: ports by number and by name', () => {
   assert.deepEqual(at(', sectionName: http'), [80]);
   assert.deepEqual(at(', sectionName: http, port: 81'), []);
   const both = httpRoute('r', `- ${toWeb}`, { parents: '{name: edge, group: "", kind: Gateway}' });
-  assert.throws(() => routesOf(both), /a parent \/Gateway is not supported/);
+  assert.throws(() => routesOf(both), /a parent \/Gateway does not concern the mesh/);
 });
 
 test('a route of another namespace is for the clients there, and the service’s own routes are not', () => {

@@ -183,9 +183,28 @@ endpoints:
     { address: 'fd00::2', state: 'ready', pod: 'p', zone: '' },
     { address: 'fd00::3', state: 'ready', pod: '', zone: '' },
     { address: 'fd00::4', state: 'unready', pod: '', zone: '' },
-    { address: 'fd00::5', state: 'draining', pod: '', zone: 'z' },
-    { address: 'fd00::6', state: 'unready', pod: '', zone: '' },
+    { address: 'fd00::5', state: 'draining', pod: '', zone: 'z', node: 'n' },
+    { address: 'fd00::6', state: 'unready', pod: '', zone: '', hints: { zones: ['z'], nodes: [] } },
   ]);
+});
+
+test('Node: its place by the well-known labels; Service: only endpoints of the client’s node', () => {
+  const node = (labels: string) =>
+    (
+      only(
+        `apiVersion: v1\nkind: Node\nmetadata: {name: n, labels: {${labels}}}\nspec: {podCIDR: 10.0.0.0/24}\nstatus: {}\n`,
+      ) as Record<string, unknown>
+    )['locality'];
+  assert.equal(node('topology.kubernetes.io/region: r, topology.kubernetes.io/zone: z'), 'r/z/');
+  assert.equal(node('topology.kubernetes.io/zone: z'), '/z/');
+  assert.equal(node('kubernetes.io/os: linux'), '');
+  const service = (policy: string) =>
+    (
+      only(
+        `apiVersion: v1\nkind: Service\nmetadata: {name: a, namespace: shop}\nspec: {clusterIP: 10.96.0.1, internalTrafficPolicy: ${policy}, ports: [{port: 80}]}\n`,
+      ) as Record<string, unknown>
+    )['localOnly'];
+  assert.deepEqual([service('Local'), service('Cluster')], [true, undefined]);
 });
 
 test('ServiceEntry, WorkloadEntry and DestinationRule in each of their versions', () => {

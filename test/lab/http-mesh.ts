@@ -73,7 +73,7 @@ ${rules
   .join('')}`;
 
 /** Kernel tables that have something only while there are connections. */
-const transient = ['km_flow', 'km_wire'] as const;
+const transient = ['km_flow', 'km_wire', 'km_answers'] as const;
 
 /** Waits until the kernel holds nothing of any HTTP connection any more. Late packets have their time of grace. */
 export async function forgotten(mesh: TestMesh): Promise<void> {

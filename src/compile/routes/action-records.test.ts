@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type ActionRecord, decodeAction, type Edit } from './action-records.ts';
+import { type ActionRecord, decodeAction, type Edit, nameHash } from './action-records.ts';
 import { compileRoutes } from './compile.ts';
 import { virtualHost } from './layout.ts';
 import type { Route } from './types.ts';
@@ -39,6 +39,14 @@ test('every kind of action is read back as it was written', () => {
       retries: 0,
       splits: [9, 90, 1].map((weight, i) => ({ cluster: BigInt(i + 1), weight, edits: [] })),
       abort,
+    },
+    {
+      kind: 'forward',
+      retries: 1,
+      splits: [
+        { cluster: 1n, weight: 1, edits: [], answer: { names: [nameHash('X-A'), 2n ** 64n - 1n], text: 'x-a: é\r\n' } },
+        { cluster: 2n, weight: 1, edits: [], answer: { names: [], text: '' } },
+      ],
     },
     { kind: 'redirect', status: 308, edits: allEdits, abort },
     { kind: 'redirect', status: 301, edits: [] },
@@ -80,7 +88,7 @@ test('equal actions, texts and lists of changes are stored once', () => {
   const one = size(action(1n));
   // The second number of an action shares a unit with the first.
   assert.equal(size(action(1n), action(1n, [...allEdits])), one);
-  const [record, split] = [40, 16];
+  const [record, split] = [40, 24];
   assert.equal(size(action(1n), action(2n)), one + record + split);
 });
 
@@ -102,4 +110,9 @@ test('an action that is too large is refused with the name of its route', () => 
   refused({ kind: 'reply', status: 200, fields: '', body: 'x'.repeat(4097) }, /4097 bytes of one text, at most 4096/);
   const edits = Array.from({ length: 65 }, (_, i): Edit => ({ kind: 'remove', name: `x-${i}` }));
   refused({ kind: 'redirect', status: 301, edits }, /65 changes of the head, at most 64/);
+  const answer = { names: [1n, 2n], text: 'x'.repeat(497) };
+  refused(
+    { kind: 'forward', retries: 0, splits: [{ cluster: 1n, weight: 1, edits: [], answer }] },
+    /2 names and 497 bytes of new headers for answers, at most 512 bytes are possible, a name counts 8/,
+  );
 });

@@ -21,6 +21,22 @@ export interface Split {
   /** 1 or more. */
   readonly weight: number;
   readonly edits: readonly Edit[];
+  /** Changes of the answer's head; absent: no route of the table has any. */
+  readonly answer?: AnswerEdits;
+}
+
+/** Lines of an answer's head that go, and those that are added behind all others. */
+export interface AnswerEdits {
+  /** Hashes of the names, {@link nameHash}. */
+  readonly names: readonly bigint[];
+  readonly text: string;
+}
+
+/** By this the kernel knows a header's name: FNV-1a of 64 bits over the name in lower case. */
+export function nameHash(name: string): bigint {
+  let hash = 0xcbf29ce484222325n;
+  for (const byte of utf8(name.toLowerCase())) hash = BigInt.asUintN(64, (hash ^ BigInt(byte)) * 0x100000001b3n);
+  return hash;
 }
 
 interface WithAbort {
@@ -44,7 +60,7 @@ export type ActionRecord =
 export type Share = (words: Uint32Array) => number;
 
 /** KM_ACTION_MAX_… of bpf/include/km_action.h. */
-export const actionLimit = { splits: 64, edits: 64, text: 4096, retries: 255 } as const;
+export const actionLimit = { splits: 64, edits: 64, text: 4096, retries: 255, answerUnits: 64 } as const;
 
 const actionKinds = ['forward', 'redirect', 'reply'] as const;
 /** In the order of enum km_edit_kind, from 1. */
@@ -66,13 +82,15 @@ const actionLayout = {
   fieldsBytes: 28,
   bodyBytes: 32,
 } as const;
-const splitLayout = { size: 16, cluster: 0, upto: 8, edits: 12 } as const;
+const splitLayout = { size: 24, cluster: 0, upto: 8, edits: 12, answer: 16 } as const;
+const answerLayout = { size: 8, names: 0, bytes: 4, units: 8 } as const;
 const editLayout = { size: 16, kind: 0, nameBytes: 2, textBytes: 4, prefix: 6, text: 8 } as const;
 
 /** For the test that compares these numbers with the C types. */
 export const recordLayouts = {
   km_action: actionLayout,
   km_split: splitLayout,
+  km_answer: answerLayout,
   km_edit: editLayout,
   editKinds,
 } as const;
@@ -114,12 +132,15 @@ function encodeSplits(splits: readonly Split[], share: Share, where: string): { 
   const scale = sum > 0x7fffffff ? 0x7fffffff / sum : 1;
   let upto = 0;
   let exact = 0;
-  splits.forEach(({ cluster, weight, edits }, i) => {
+  splits.forEach(({ cluster, weight, edits, answer }, i) => {
     exact += weight * scale;
     upto = Math.max(upto + 1, Math.round(exact));
     view.setBigUint64(i * splitLayout.size + splitLayout.cluster, cluster, true);
     view.setUint32(i * splitLayout.size + splitLayout.upto, upto, true);
     view.setUint32(i * splitLayout.size + splitLayout.edits, encodeEdits(edits, share, where), true);
+    if (answer !== undefined) {
+      view.setUint32(i * splitLayout.size + splitLayout.answer, encodeAnswer(answer, share, where), true);
+    }
   });
   return { unit: splits.length === 0 ? 0 : share(wordsOf(view)), total: upto };
 }
@@ -139,6 +160,24 @@ function encodeEdits(edits: readonly Edit[], share: Share, where: string): numbe
     view.setUint16(at + editLayout.prefix, 'bytes' in edit ? edit.bytes : 0, true);
     view.setUint32(at + editLayout.text, encodeText(Buffer.concat([name, text]), share, where), true);
   });
+  return share(wordsOf(view));
+}
+
+function encodeAnswer({ names, text }: AnswerEdits, share: Share, where: string): number {
+  const bytes = utf8(text);
+  const units = names.length + Math.ceil(bytes.length / unitBytes);
+  if (units > actionLimit.answerUnits) {
+    const size = `${names.length} names and ${bytes.length} bytes of new headers for answers`;
+    const most = `at most ${actionLimit.answerUnits * unitBytes} bytes are possible, a name counts ${unitBytes}`;
+    throw new KmError('KM3012', `${where} has ${size}, ${most}`);
+  }
+  const view = section(answerLayout.size + units * unitBytes);
+  view.setUint32(answerLayout.names, names.length, true);
+  view.setUint32(answerLayout.bytes, bytes.length, true);
+  names.forEach((name, i) => {
+    view.setBigUint64(answerLayout.units + i * unitBytes, name, true);
+  });
+  new Uint8Array(view.buffer).set(bytes, answerLayout.units + names.length * unitBytes);
   return share(wordsOf(view));
 }
 
@@ -188,8 +227,20 @@ function decodeSplits(view: DataView, unit: number, count: number): Split[] {
     const weight = upto - before;
     before = upto;
     const cluster = view.getBigUint64(at + splitLayout.cluster, true);
-    return { cluster, weight, edits: decodeEdits(view, view.getUint32(at + splitLayout.edits, true)) };
+    const edits = decodeEdits(view, view.getUint32(at + splitLayout.edits, true));
+    const answer = decodeAnswer(view, view.getUint32(at + splitLayout.answer, true));
+    return { cluster, weight, edits, ...(answer === null ? {} : { answer }) };
   });
+}
+
+function decodeAnswer(view: DataView, unit: number): AnswerEdits | null {
+  if (unit === 0) return null;
+  const at = unit * unitBytes;
+  const count = view.getUint32(at + answerLayout.names, true);
+  const first = at + answerLayout.units;
+  const names = Array.from({ length: count }, (_, i) => view.getBigUint64(first + i * unitBytes, true));
+  const text = textAt(view, first + count * unitBytes, view.getUint32(at + answerLayout.bytes, true));
+  return { names, text };
 }
 
 function decodeEdits(view: DataView, unit: number): Edit[] {

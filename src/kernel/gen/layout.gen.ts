@@ -3,12 +3,16 @@ import { array, be16, be32, bytes, chars, s32, u32, u64 } from '../codec.ts';
 import type { Codec } from '../codec.ts';
 
 /** Changes whenever an object of another layout could not share this one's maps. */
-export const schema = '7d12956eb4ae';
+export const schema = 'e245f3da69d4';
 
 // km_phrase is the kernel side's own: a union without a name.
 
 const nothing = bytes(0);
 const be32x4 = array(be32, 4);
+const u64x64 = array(u64, 64);
+const bytes64 = bytes(64);
+const bytes4160 = bytes(4160);
+const bytes8256 = bytes(8256);
 const chars64 = chars(64);
 const u64x2 = array(u64, 2);
 const chars8 = chars(8);
@@ -54,7 +58,8 @@ export const kmCounter = {
   BEHIND_KICK: 15,
   SCRATCH_BUSY: 16,
   OVERTAKEN: 17,
-  MAX: 18,
+  ANSWER_UNCHANGED: 18,
+  MAX: 19,
 } as const;
 export type KmCounter = (typeof kmCounter)[keyof typeof kmCounter];
 
@@ -81,6 +86,7 @@ export const kmFlowFlags = {
   INSIDE: 8192,
   REFUSED: 16384,
   ECHOING: 32768,
+  ANSWERS: 65536,
 } as const;
 export type KmFlowFlags = (typeof kmFlowFlags)[keyof typeof kmFlowFlags];
 
@@ -210,6 +216,115 @@ export const kmAffinityLock: Codec<KmAffinityLock> = {
   decode(view, offset) {
     return {
       taken: view.getUint32(offset + 4, true),
+    };
+  },
+};
+
+export interface KmAnswerEdits {
+  readonly names: number;
+  readonly bytes: number;
+  readonly units: readonly bigint[];
+}
+
+export const kmAnswerEdits: Codec<KmAnswerEdits> = {
+  size: 520,
+  encode(value, view, offset) {
+    view.setUint32(offset, value.names, true);
+    view.setUint32(offset + 4, value.bytes, true);
+    u64x64.encode(value.units, view, offset + 8);
+  },
+  decode(view, offset) {
+    return {
+      names: view.getUint32(offset, true),
+      bytes: view.getUint32(offset + 4, true),
+      units: u64x64.decode(view, offset + 8),
+    };
+  },
+};
+
+export interface KmAnswerWork {
+  readonly hash: bigint;
+  readonly sum: bigint;
+  readonly length: number;
+  readonly skip: number;
+  readonly begin: number;
+  readonly end: number;
+  readonly out: number;
+  readonly line: number;
+  readonly column: number;
+  readonly named: number;
+  readonly gone: number;
+  readonly colon: number;
+  readonly lastColon: number;
+  readonly final: number;
+  readonly names: number;
+  readonly goneNames: readonly bigint[];
+  readonly tcp: Uint8Array;
+  readonly from: Uint8Array;
+  readonly to: Uint8Array;
+}
+
+export const kmAnswerWork: Codec<KmAnswerWork> = {
+  size: 13064,
+  encode(value, view, offset) {
+    view.setBigUint64(offset, value.hash, true);
+    view.setBigUint64(offset + 8, value.sum, true);
+    view.setUint32(offset + 16, value.length, true);
+    view.setUint32(offset + 20, value.skip, true);
+    view.setUint32(offset + 24, value.begin, true);
+    view.setUint32(offset + 28, value.end, true);
+    view.setUint32(offset + 32, value.out, true);
+    view.setUint32(offset + 36, value.line, true);
+    view.setUint32(offset + 40, value.column, true);
+    view.setUint32(offset + 44, value.named, true);
+    view.setUint32(offset + 48, value.gone, true);
+    view.setUint32(offset + 52, value.colon, true);
+    view.setUint32(offset + 56, value.lastColon, true);
+    view.setUint32(offset + 64, value.final, true);
+    view.setUint32(offset + 68, value.names, true);
+    u64x64.encode(value.goneNames, view, offset + 72);
+    bytes64.encode(value.tcp, view, offset + 584);
+    bytes4160.encode(value.from, view, offset + 648);
+    bytes8256.encode(value.to, view, offset + 4808);
+    view.setUint32(offset + 60, 0);
+  },
+  decode(view, offset) {
+    return {
+      hash: view.getBigUint64(offset, true),
+      sum: view.getBigUint64(offset + 8, true),
+      length: view.getUint32(offset + 16, true),
+      skip: view.getUint32(offset + 20, true),
+      begin: view.getUint32(offset + 24, true),
+      end: view.getUint32(offset + 28, true),
+      out: view.getUint32(offset + 32, true),
+      line: view.getUint32(offset + 36, true),
+      column: view.getUint32(offset + 40, true),
+      named: view.getUint32(offset + 44, true),
+      gone: view.getUint32(offset + 48, true),
+      colon: view.getUint32(offset + 52, true),
+      lastColon: view.getUint32(offset + 56, true),
+      final: view.getUint32(offset + 64, true),
+      names: view.getUint32(offset + 68, true),
+      goneNames: u64x64.decode(view, offset + 72),
+      tcp: bytes64.decode(view, offset + 584),
+      from: bytes4160.decode(view, offset + 648),
+      to: bytes8256.decode(view, offset + 4808),
+    };
+  },
+};
+
+export interface KmAnswers {
+  readonly edits: readonly KmAnswerEdits[];
+}
+
+export const kmAnswers: Codec<KmAnswers> = {
+  size: 1040,
+  encode(value, view, offset) {
+    kmAnswerEditsx2.encode(value.edits, view, offset);
+  },
+  decode(view, offset) {
+    return {
+      edits: kmAnswerEditsx2.decode(view, offset),
     };
   },
 };
@@ -421,10 +536,12 @@ export interface KmDecision {
   readonly reason: number;
   readonly retries: number;
   readonly hasRoute: number;
+  readonly answerSlot: number;
+  readonly answer: number;
 }
 
 export const kmDecision: Codec<KmDecision> = {
-  size: 48,
+  size: 56,
   encode(value, view, offset) {
     kmFoundListener.encode(value.listening, view, offset);
     view.setBigUint64(offset + 16, value.cluster, true);
@@ -437,7 +554,10 @@ export const kmDecision: Codec<KmDecision> = {
     view.setUint8(offset + 43, value.reason);
     view.setUint8(offset + 44, value.retries);
     view.setUint8(offset + 45, value.hasRoute);
-    view.setUint16(offset + 46, 0);
+    view.setUint8(offset + 46, value.answerSlot);
+    view.setUint32(offset + 48, value.answer, true);
+    view.setUint8(offset + 47, 0);
+    view.setUint32(offset + 52, 0);
   },
   decode(view, offset) {
     return {
@@ -452,6 +572,8 @@ export const kmDecision: Codec<KmDecision> = {
       reason: view.getUint8(offset + 43),
       retries: view.getUint8(offset + 44),
       hasRoute: view.getUint8(offset + 45),
+      answerSlot: view.getUint8(offset + 46),
+      answer: view.getUint32(offset + 48, true),
     };
   },
 };
@@ -687,6 +809,7 @@ export interface KmExchange {
   readonly pathCut: number;
   readonly lost: number;
   readonly hasText: number;
+  readonly edits: number;
 }
 
 export const kmExchange: Codec<KmExchange> = {
@@ -711,7 +834,7 @@ export const kmExchange: Codec<KmExchange> = {
     view.setUint8(offset + 64, value.pathCut);
     view.setUint8(offset + 65, value.lost);
     view.setUint8(offset + 66, value.hasText);
-    view.setUint8(offset + 67, 0);
+    view.setUint8(offset + 67, value.edits);
     view.setUint32(offset + 68, 0);
   },
   decode(view, offset) {
@@ -735,6 +858,7 @@ export const kmExchange: Codec<KmExchange> = {
       pathCut: view.getUint8(offset + 64),
       lost: view.getUint8(offset + 65),
       hasText: view.getUint8(offset + 66),
+      edits: view.getUint8(offset + 67),
     };
   },
 };
@@ -807,12 +931,19 @@ export interface KmFlow {
   readonly next: KmExchange;
   readonly nowText: KmExchangeText;
   readonly nextText: KmExchangeText;
+  readonly headSeq: number;
+  readonly editSeq: number;
+  readonly editEnd: number;
+  readonly editMore: number;
+  readonly edited: number;
+  readonly shifted: number;
+  readonly editTries: number;
   readonly victim: KmHalf;
   readonly half: readonly KmHalf[];
 }
 
 export const kmFlow: Codec<KmFlow> = {
-  size: 1608,
+  size: 1632,
   encode(value, view, offset) {
     view.setUint32(offset, value.flags, true);
     view.setUint8(offset + 4, value.current);
@@ -859,8 +990,18 @@ export const kmFlow: Codec<KmFlow> = {
     kmExchange.encode(value.next, view, offset + 272);
     kmExchangeText.encode(value.nowText, view, offset + 344);
     kmExchangeText.encode(value.nextText, view, offset + 544);
-    kmHalf.encode(value.victim, view, offset + 744);
-    kmHalfx8.encode(value.half, view, offset + 840);
+    view.setUint32(offset + 744, value.headSeq, true);
+    view.setUint32(offset + 748, value.editSeq, true);
+    view.setUint32(offset + 752, value.editEnd, true);
+    view.setUint16(offset + 756, value.editMore, true);
+    view.setUint8(offset + 758, value.edited);
+    view.setUint8(offset + 759, value.shifted);
+    view.setUint8(offset + 760, value.editTries);
+    kmHalf.encode(value.victim, view, offset + 768);
+    kmHalfx8.encode(value.half, view, offset + 864);
+    view.setUint8(offset + 761, 0);
+    view.setUint16(offset + 762, 0);
+    view.setUint32(offset + 764, 0);
   },
   decode(view, offset) {
     return {
@@ -909,8 +1050,15 @@ export const kmFlow: Codec<KmFlow> = {
       next: kmExchange.decode(view, offset + 272),
       nowText: kmExchangeText.decode(view, offset + 344),
       nextText: kmExchangeText.decode(view, offset + 544),
-      victim: kmHalf.decode(view, offset + 744),
-      half: kmHalfx8.decode(view, offset + 840),
+      headSeq: view.getUint32(offset + 744, true),
+      editSeq: view.getUint32(offset + 748, true),
+      editEnd: view.getUint32(offset + 752, true),
+      editMore: view.getUint16(offset + 756, true),
+      edited: view.getUint8(offset + 758),
+      shifted: view.getUint8(offset + 759),
+      editTries: view.getUint8(offset + 760),
+      victim: kmHalf.decode(view, offset + 768),
+      half: kmHalfx8.decode(view, offset + 864),
     };
   },
 };
@@ -2144,6 +2292,7 @@ export const kmWork: Codec<KmWork> = {
   },
 };
 
+const kmAnswerEditsx2 = array(kmAnswerEdits, 2);
 const kmHalfx8 = array(kmHalf, 8);
 const kmRouteHeaderFieldx128 = array(kmRouteHeaderField, 128);
 
@@ -2151,6 +2300,8 @@ const kmRouteHeaderFieldx128 = array(kmRouteHeaderField, 128);
 export const mapTypes = {
   km_affinity: { type: 'lru_hash', key: kmAffinityKey, value: kmAffinity, flags: 0 },
   km_affinity_lock: { type: 'array', key: u32, value: kmAffinityLock, flags: 0 },
+  km_answer_work: { type: 'percpu_array', key: u32, value: kmAnswerWork, flags: 0 },
+  km_answers: { type: 'hash', key: kmFlowKey, value: kmAnswers, flags: 1 },
   km_backs: { type: 'array', key: u32, value: u32, flags: 0 },
   km_cluster: { type: 'hash', key: u64, value: kmCluster, flags: 1 },
   km_cluster_stats: { type: 'hash', key: u64, value: kmClusterStats, flags: 1 },

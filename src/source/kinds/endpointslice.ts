@@ -1,5 +1,6 @@
 /** discovery.k8s.io/v1 EndpointSlice. */
 import { addressFamily, isUnspecified } from '../../base/address.ts';
+import type { Hints } from '../../model/hints.ts';
 import type { EndpointState, SliceEndpoint, SlicePort } from '../../model/objects.ts';
 import { type Fields, fieldTable, shown } from '../fields.ts';
 import { dnsLabelProblem } from '../names.ts';
@@ -7,11 +8,12 @@ import { type KindReader, readAddress } from './kind.ts';
 import { readProtocol } from './service.ts';
 
 const rootTable = fieldTable({ read: 'apiVersion kind metadata addressType endpoints ports' });
-// Hints are made for proxies that only see the whole; here the zones themselves are compared.
 const endpointTable = fieldTable({
-  read: 'addresses conditions targetRef zone',
-  harmless: 'hostname nodeName hints deprecatedTopology',
+  read: 'addresses conditions targetRef zone nodeName hints',
+  harmless: 'hostname deprecatedTopology',
 });
+const hintsTable = fieldTable({ read: 'forZones forNodes' });
+const hintTable = fieldTable({ read: 'name' });
 const conditionsTable = fieldTable({ read: 'ready serving terminating' });
 const portTable = fieldTable({ read: 'name port protocol', harmless: 'appProtocol' });
 
@@ -76,7 +78,20 @@ function readEndpoint(fields: Fields, family: 4 | 6, namespace: string): SliceEn
     } else if (i === 0) address = read.address;
   }
   const state = readState(fields);
-  return { address, state, pod: readTarget(fields, namespace), zone: fields.string('zone') };
+  const node = fields.string('nodeName');
+  const hints = readHints(fields);
+  return {
+    ...{ address, state, pod: readTarget(fields, namespace), zone: fields.string('zone') },
+    ...(node === '' ? {} : { node }),
+    ...(hints === null ? {} : { hints }),
+  };
+}
+
+function readHints(fields: Fields): Hints | null {
+  const hints = fields.map('hints', hintsTable);
+  if (hints === null) return null;
+  const names = (list: string) => hints.maps(list, hintTable).map((one) => one.required('name'));
+  return { zones: names('forZones'), nodes: names('forNodes') };
 }
 
 /** A condition that is not given counts as the API reference says: ready and serving are true, terminating is false. */

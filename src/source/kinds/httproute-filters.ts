@@ -5,7 +5,10 @@ import { type Fields, fieldTable, shown } from '../fields.ts';
 import { dnsNameProblem } from '../names.ts';
 import { checkEditedName, checkHeaderValue, pathProblem } from './http.ts';
 
-const noResponse = 'not supported: headers of responses cannot be changed';
+/** Reason of the one finding that the API has a name of its own for. */
+export const incompatibleFilters = 'RequestRedirect and URLRewrite cannot stand together';
+
+const noCors = 'not supported: the mesh answers no preflight requests';
 const filterTable = fieldTable({
   read: `type requestHeaderModifier requestRedirect urlRewrite responseHeaderModifier requestMirror extensionRef cors
     externalAuth`,
@@ -22,9 +25,9 @@ const filterTypes: Readonly<Record<string, { readonly field: string; readonly re
   RequestHeaderModifier: { field: 'requestHeaderModifier' },
   RequestRedirect: { field: 'requestRedirect' },
   URLRewrite: { field: 'urlRewrite' },
-  ResponseHeaderModifier: { field: 'responseHeaderModifier', refused: noResponse },
+  ResponseHeaderModifier: { field: 'responseHeaderModifier' },
   RequestMirror: { field: 'requestMirror', refused: 'not supported: requests are not mirrored' },
-  CORS: { field: 'cors', refused: noResponse },
+  CORS: { field: 'cors', refused: noCors },
   ExternalAuth: { field: 'externalAuth', refused: 'not supported: requests are not authorized' },
   ExtensionRef: { field: 'extensionRef', refused: 'not supported: there are no filters of others' },
 };
@@ -36,6 +39,8 @@ export type NewPath =
 
 export interface Filters {
   readonly headers: HeaderEdits;
+  /** Of the answer; null: stays as it is. */
+  readonly responseHeaders: HeaderEdits | null;
   /** Without its path. */
   readonly redirect: RedirectRule | null;
   /** Host of a URLRewrite; empty: stays. */
@@ -45,7 +50,7 @@ export interface Filters {
 
 /** `allowed`: types that may stand here; others are refused with a reason. */
 export function readFilters(parent: Fields, allowed: readonly string[]): Filters {
-  let filters: Filters = { headers: noEdits, redirect: null, host: '', path: null };
+  let filters: Filters = { headers: noEdits, responseHeaders: null, redirect: null, host: '', path: null };
   const seen = new Set<string>();
   for (const fields of parent.maps('filters', filterTable)) {
     const type = fields.required('type');
@@ -66,13 +71,14 @@ export function readFilters(parent: Fields, allowed: readonly string[]): Filters
     seen.add(type);
   }
   if (filters.redirect !== null && seen.has('URLRewrite')) {
-    parent.error('KM1009', ['filters'], 'RequestRedirect and URLRewrite cannot stand together');
+    parent.error('KM1009', ['filters'], incompatibleFilters);
   }
   return filters;
 }
 
 function readFilter(fields: Fields, type: string): Partial<Filters> {
-  if (type === 'RequestHeaderModifier') return { headers: readEdits(fields) };
+  if (type === 'RequestHeaderModifier') return { headers: readEdits(fields, 'requestHeaderModifier') };
+  if (type === 'ResponseHeaderModifier') return { responseHeaders: readEdits(fields, 'responseHeaderModifier') };
   if (type === 'RequestRedirect') return readRedirect(fields);
   const rewrite = fields.map('urlRewrite', rewriteTable);
   if (rewrite === null) return {};
@@ -80,8 +86,8 @@ function readFilter(fields: Fields, type: string): Partial<Filters> {
   return { host: readHostname(rewrite), ...(path === null ? {} : { path }) };
 }
 
-function readEdits(filter: Fields): HeaderEdits {
-  const fields = filter.map('requestHeaderModifier', editsTable);
+function readEdits(filter: Fields, field: 'requestHeaderModifier' | 'responseHeaderModifier'): HeaderEdits {
+  const fields = filter.map(field, editsTable);
   if (fields === null) return noEdits;
   const read = (list: 'set' | 'add') =>
     fields.maps(list, headerTable).map((header) => {

@@ -70,7 +70,11 @@ function readParents(spec: Fields, namespace: string): RouteParent[] {
     if (kind === 'Gateway' && group === gatewayGroup) {
       ref.warn('KM1014', [], 'a Gateway does not concern the mesh: passed over');
     } else if (kind !== 'Service' || group !== '') {
-      ref.error('KM1011', ['kind'], `a parent ${group}/${kind} is not supported, only a Service (group "")`);
+      ref.warn(
+        'KM1014',
+        ['kind'],
+        `a parent ${group}/${kind} does not concern the mesh, only a Service (group "") does: passed over`,
+      );
     } else {
       const port = ref.integer('port', 1, 65535) ?? 0;
       const section = ref.string('sectionName');
@@ -84,13 +88,18 @@ function readParents(spec: Fields, namespace: string): RouteParent[] {
 
 /** The default of `rules`: it takes every request and has nowhere to send it. */
 function emptyRule(object: string): HttpRule {
-  const filters = { headers: noEdits, redirect: null, host: '', path: null };
+  const filters = { headers: noEdits, responseHeaders: null, redirect: null, host: '', path: null };
   return { name: `${object}.0`, index: 0, matches: [{ port: 0, match: {} }], action: actionOf(filters, [], '') };
 }
 
 /** A rule for each of its matches, since the API orders matches and not rules. Those with the same action share it. */
 function readRule(rule: Fields, index: number, namespace: string, object: string): HttpRule[] {
-  const filters = readFilters(rule, ['RequestHeaderModifier', 'RequestRedirect', 'URLRewrite']);
+  const filters = readFilters(rule, [
+    'RequestHeaderModifier',
+    'ResponseHeaderModifier',
+    'RequestRedirect',
+    'URLRewrite',
+  ]);
   const destinations = readBackends(rule, namespace);
   if (filters.redirect !== null && destinations.length > 0) {
     rule.error('KM1009', ['backendRefs'], 'cannot stand beside RequestRedirect');
@@ -111,7 +120,7 @@ function readRule(rule: Fields, index: number, namespace: string, object: string
 }
 
 function actionOf(
-  { headers, redirect, host, path }: Filters,
+  { headers, responseHeaders, redirect, host, path }: Filters,
   destinations: readonly Destination[],
   prefix: string,
 ): RuleAction {
@@ -121,6 +130,7 @@ function actionOf(
     kind: 'forward',
     destinations,
     headers,
+    ...(responseHeaders === null ? {} : { responseHeaders }),
     ...(host === '' ? {} : { host }),
     ...rewrite,
     connectRetries: defaultConnectRetries,
@@ -131,17 +141,19 @@ function readBackends(rule: Fields, namespace: string): Destination[] {
   return rule.maps('backendRefs', backendTable).map((ref) => {
     const group = ref.string('group');
     const kind = ref.string('kind') || 'Service';
-    if (kind !== 'Service' || group !== '') {
-      ref.error(
-        'KM1011',
-        ['kind'],
-        `a backend ${group === '' ? '' : `${group}/`}${kind} is not supported, only a Service`,
-      );
+    const known = kind === 'Service' && group === '';
+    const what = group === '' ? kind : `${group}/${kind}`;
+    if (!known) {
+      const fate = 'its requests are answered with 500';
+      ref.warn('KM1014', ['kind'], `a backend ${what} is not supported, only a Service: ${fate}`);
     }
     const name = readName(ref, 'name');
     const where = ref.has('namespace') ? readName(ref, 'namespace') : namespace;
-    const { headers } = readFilters(ref, ['RequestHeaderModifier']);
+    const { headers, responseHeaders } = readFilters(ref, ['RequestHeaderModifier', 'ResponseHeaderModifier']);
     const weight = ref.integer('weight', 0, 1_000_000) ?? 1;
-    return { host: serviceHost(name, where), port: ref.port('port'), subset: '', weight, headers };
+    const port = known ? ref.port('port') : (ref.integer('port', 1, 65535) ?? 0);
+    const answer = responseHeaders === null ? {} : { responseHeaders };
+    const common = { host: serviceHost(name, where), port, subset: '', weight, headers, ...answer };
+    return known ? common : { ...common, unknownKind: what };
   });
 }

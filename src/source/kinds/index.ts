@@ -5,6 +5,7 @@ import { referenceGrantReader } from './gateway.ts';
 import { httpRouteReader } from './httproute.ts';
 import type { KindReader } from './kind.ts';
 import { namespaceReader } from './namespace.ts';
+import { nodeReader } from './node.ts';
 import { podReader } from './pod.ts';
 import { serviceReader } from './service.ts';
 import { serviceEntryReader } from './serviceentry.ts';
@@ -14,6 +15,7 @@ import { workloadEntryReader } from './workloadentry.ts';
 export const kindReaders: ReadonlyMap<string, KindReader> = new Map(
   [
     namespaceReader,
+    nodeReader,
     podReader,
     serviceReader,
     endpointSliceReader,

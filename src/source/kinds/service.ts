@@ -38,9 +38,7 @@ export const serviceReader: KindReader = {
     for (const field of ['externalIPs', 'loadBalancerIP', 'loadBalancerSourceRanges']) {
       if (spec.has(field)) spec.warn('KM1014', [field], 'has no effect: the mesh serves the cluster IPs');
     }
-    if (spec.oneOf('internalTrafficPolicy', ['Cluster', 'Local']) === 'Local') {
-      spec.error('KM1011', ['internalTrafficPolicy'], 'Local is not supported: endpoints of all nodes are used');
-    }
+    const localOnly = spec.oneOf('internalTrafficPolicy', ['Cluster', 'Local']) === 'Local';
     const addresses = readAddresses(spec);
     const affinitySeconds = readAffinity(spec);
     if (affinitySeconds > 0 && addresses.length === 0) {
@@ -59,6 +57,7 @@ export const serviceReader: KindReader = {
       ports,
       affinitySeconds,
       locality: readDistribution(spec),
+      ...(localOnly ? { localOnly } : {}),
       publishNotReady: spec.boolean('publishNotReadyAddresses') === true,
       balancePer: readBalancePer(meta),
     };

@@ -16,11 +16,7 @@ import { completeHost } from './istio.ts';
 const routeTable = fieldTable({ read: 'destination weight headers', closed: true });
 const destinationTable = fieldTable({ read: 'host subset port', closed: true });
 const portTable = fieldTable({ read: 'number', closed: true });
-const headersTable = fieldTable({
-  read: 'request',
-  refused: { response: 'not supported: headers of responses cannot be changed' },
-  closed: true,
-});
+const headersTable = fieldTable({ read: 'request response', closed: true });
 const editsTable = fieldTable({ read: 'set add remove', closed: true });
 const rewriteTable = fieldTable({
   read: 'uri authority',
@@ -70,8 +66,8 @@ export function readDestinations(rule: Fields, namespace: string, withHeaders: b
     if (problem !== '') to?.error('KM1009', ['subset'], `${problem}: ${shown(subset)}`);
     const weight = route.integer('weight', 0, 0x7fffffff) ?? (routes.length === 1 ? 100 : 0);
     if (!withHeaders && route.has('headers')) route.error('KM1009', ['headers'], 'TCP has no headers');
-    const headers = withHeaders ? readHeaderEdits(route) : noEdits;
-    return { host, port: to?.map('port', portTable)?.port('number') ?? 0, subset, weight, headers };
+    const edits = withHeaders ? readHeaderEdits(route) : { headers: noEdits };
+    return { host, port: to?.map('port', portTable)?.port('number') ?? 0, subset, weight, ...edits };
   });
   const only = destinations.length === 1 ? destinations[0] : undefined;
   // A single destination gets everything, whatever its weight (Istio takes 0 for "not given").
@@ -90,9 +86,15 @@ function readHost(to: Fields, namespace: string): string {
 }
 
 /** Envoy takes `%` in values for operators: `%%` is one `%`, anything else would be computed. */
-function readHeaderEdits(parent: Fields): HeaderEdits {
-  const request = parent.map('headers', headersTable)?.map('request', editsTable) ?? null;
-  if (request === null) return noEdits;
+function readHeaderEdits(parent: Fields): { readonly headers: HeaderEdits; readonly responseHeaders?: HeaderEdits } {
+  const both = parent.map('headers', headersTable);
+  const headers = readEdits(both?.map('request', editsTable) ?? null) ?? noEdits;
+  const responseHeaders = readEdits(both?.map('response', editsTable) ?? null);
+  return responseHeaders === null ? { headers } : { headers, responseHeaders };
+}
+
+function readEdits(request: Fields | null): HeaderEdits | null {
+  if (request === null) return null;
   const read = (name: 'set' | 'add') =>
     Object.entries(request.stringMap(name)).map(([key, text]) => {
       checkEditedName(request, [name, key], key, 'rewrite.authority');
@@ -118,7 +120,7 @@ export function readForward(rule: Fields, namespace: string): { readonly forward
   const forward: ForwardRule = {
     kind: 'forward',
     destinations: readDestinations(rule, namespace, true),
-    headers: readHeaderEdits(rule),
+    ...readHeaderEdits(rule),
     ...(authority === null ? {} : { host: hostText(authority) }),
     ...(abort === null ? {} : { abort }),
     connectRetries: readRetries(rule),

@@ -21,7 +21,7 @@ const httpTable = fieldTable({
     mirrors: noMirror,
     mirrorPercentage: noMirror,
     mirrorPercent: noMirror,
-    corsPolicy: 'not supported: headers of responses cannot be changed',
+    corsPolicy: 'not supported: the mesh answers no preflight requests',
   },
   closed: true,
 });

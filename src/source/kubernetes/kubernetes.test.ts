@@ -171,10 +171,10 @@ test('versions that differ in nothing that the mesh reads are no change', async 
 test('a refused version is a problem that names the object, and its last good one stays in force', async (t) => {
   const { api, model, problems, source, synced, until } = await setUp(t, shop);
   await synced();
-  api.put(service('web', '10.96.0.1', { internalTrafficPolicy: 'Local' }));
+  api.put(service('web', '10.96.0.1', { internalTrafficPolicy: 'Near' }));
   await until('the problem', () => problems().length > 0);
   assert.deepEqual(problems(), [
-    'KM1011 Service shop/web kubernetes spec.internalTrafficPolicy: Local is not supported: endpoints of all nodes are used',
+    'KM1009 Service shop/web kubernetes spec.internalTrafficPolicy: must be Cluster or Local, not "Near"',
   ]);
   assert.equal(source.problems()[0]?.lastGoodInForce, true);
   assert.equal(model.mesh.services.size, 1);

@@ -23,6 +23,8 @@ export interface KubernetesSourceOptions {
   readonly namespaces: readonly string[];
   /** Empty: all that have a reader. */
   readonly kinds?: readonly ObjectKind[];
+  /** Name of the node whose Node object is read; without it none is. */
+  readonly node?: string;
   readonly timers: Timers;
   readonly log: Logger;
   readonly onChange: OnChange;
@@ -40,7 +42,7 @@ interface Pending {
 
 export class KubernetesSource implements ObjectSource {
   readonly name = sourceName;
-  readonly #options: Required<KubernetesSourceOptions>;
+  readonly #options: Required<Omit<KubernetesSourceOptions, 'node'>>;
   readonly #client: ApiClient;
   readonly #closed = new AbortController();
   readonly #reflectors: readonly Reflector[];
@@ -61,13 +63,14 @@ export class KubernetesSource implements ObjectSource {
     this.#client = client;
     const discovery = new Discovery(client, timers, this.#closed.signal);
     const scopes = namespaces.length === 0 ? [null] : namespaces;
+    const nodes = options.node === undefined ? [] : [options.node];
     const signal = this.#closed.signal;
     const onChange = () => this.#schedule();
     this.#unenforced = new Unenforced({ client, discovery, timers, signal, namespaces: scopes, onChange });
-    const { kinds } = this.#options;
+    const { kinds = [] } = this.#options;
     const read = resources.filter(({ kind }) => kinds.length === 0 || kinds.includes(kind));
     this.#reflectors = read.flatMap((resource) =>
-      scopes.map((namespace) => {
+      (resource.kind === 'Node' ? nodes : scopes).map((namespace) => {
         const store = new ObjectStore(resource.kind, {
           onObject: (key, before) => this.#changed(key, before),
           onFindings: () => this.#schedule(),

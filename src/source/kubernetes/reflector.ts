@@ -7,21 +7,32 @@ import { type ErrorCode, KmError } from '../../base/errors.ts';
 import type { Timers } from '../timers.ts';
 import { errorText, isExpired, isTooLarge, readEvent, readList } from './answers.ts';
 import { type ApiClient, ApiError, ProtocolError } from './client.ts';
-import type { Discovery, Resource } from './resources.ts';
+import type { ApiResource, Discovery, Resource } from './resources.ts';
 import type { ObjectStore } from './store.ts';
 
 export type ReflectorState = 'waiting' | 'reading' | 'watching' | 'absent' | 'forbidden' | 'retrying';
 
-export interface ReflectorParts {
+/** Takes what the server tells of one kind. */
+export interface ReflectedStore {
+  /** A list begins: what is not told until its end is gone then. */
+  beginList(): void;
+  endList(): void;
+  /** The server does not have the kind any more. */
+  clear(): void;
+  put(value: unknown, apiVersion: string): void;
+  remove(value: unknown): void;
+}
+
+export interface ReflectorParts<R extends ApiResource = Resource, S extends ReflectedStore = ObjectStore> {
   readonly client: ApiClient;
   readonly discovery: Discovery;
-  readonly resource: Resource;
+  readonly resource: R;
   /** Null: of all namespaces. */
   readonly namespace: string | null;
-  readonly store: ObjectStore;
+  readonly store: S;
   readonly timers: Timers;
   /** The state, or what hinders it, is another one. */
-  readonly onState: (reflector: Reflector) => void;
+  readonly onState: (reflector: Reflector<R, S>) => void;
   /** It is known for the first time what the server has of this kind. */
   readonly onSettled: () => void;
   /** The server answered. */
@@ -40,11 +51,11 @@ const goodWatchMs = 5000;
 /** The server ends a watch after this long; some earlier, some later, so that not all come back at once. */
 const watchSeconds = 300;
 
-export class Reflector {
-  readonly resource: Resource;
+export class Reflector<R extends ApiResource = Resource, S extends ReflectedStore = ObjectStore> {
+  readonly resource: R;
   readonly namespace: string | null;
-  readonly store: ObjectStore;
-  readonly #parts: ReflectorParts;
+  readonly store: S;
+  readonly #parts: ReflectorParts<R, S>;
   readonly #closed = new AbortController();
   #state: ReflectorState = 'waiting';
   #error: string | null = null;
@@ -66,7 +77,7 @@ export class Reflector {
   /** The pause may end as soon as the server answers anybody. */
   #waitsForContact = false;
 
-  constructor(parts: ReflectorParts) {
+  constructor(parts: ReflectorParts<R, S>) {
     this.#parts = parts;
     this.resource = parts.resource;
     this.namespace = parts.namespace;

@@ -5,8 +5,9 @@ import { apiGroup, kindReaders } from '../kinds/index.ts';
 import type { Timers } from '../timers.ts';
 import { type ApiClient, ApiError, ProtocolError } from './client.ts';
 
-export interface Resource {
-  readonly kind: ObjectKind;
+/** A kind of an API server. */
+export interface ApiResource {
+  readonly kind: string;
   readonly plural: string;
   /** Empty for core. */
   readonly group: string;
@@ -17,6 +18,7 @@ export interface Resource {
 
 const plurals: Readonly<Record<ObjectKind, string>> = {
   Namespace: 'namespaces',
+  Node: 'nodes',
   Pod: 'pods',
   Service: 'services',
   EndpointSlice: 'endpointslices',
@@ -27,6 +29,10 @@ const plurals: Readonly<Record<ObjectKind, string>> = {
   HTTPRoute: 'httproutes',
   ReferenceGrant: 'referencegrants',
 };
+
+export interface Resource extends ApiResource {
+  readonly kind: ObjectKind;
+}
 
 /** Every kind that has a reader. */
 export const resources: readonly Resource[] = [...kindReaders.values()].map((reader) => ({
@@ -53,7 +59,7 @@ export class Discovery {
   }
 
   /** The best apiVersion of the kind that the server has; null when it has none. */
-  async find({ group, apiVersions, plural }: Resource): Promise<string | null> {
+  async find({ group, apiVersions, plural }: ApiResource): Promise<string | null> {
     if (group === '') return apiVersions[0] ?? null;
     // A server that has just begun does not know its CRDs yet.
     await this.ready();

@@ -175,8 +175,13 @@ export class FakeApiServer {
     if (this.answer?.(request, response) !== true) this.#answer(request, response);
   }
 
-  /** Server-side apply, without merging, and DELETE. */
+  /** Server-side apply, without merging, and DELETE. What else is written, such as a Lease, it does not have. */
   #write(incoming: IncomingMessage, path: string, response: ServerResponse): void {
+    if (incoming.method !== 'PATCH' && incoming.method !== 'DELETE') {
+      incoming.resume();
+      notFound(response);
+      return;
+    }
     const parts: Buffer[] = [];
     incoming.on('data', (part: Buffer) => parts.push(part));
     incoming.on('end', () => {

@@ -44,8 +44,8 @@ fi
 module_directory() {
 	(cd "$cache" && go mod download -json "$1@$2" | sed -n 's/^\t"Dir": "\(.*\)",$/\1/p')
 }
-if [ ! -e "$crds/istio.yaml" ]; then
-	install -m 644 "$(module_directory sigs.k8s.io/gateway-api "$gateway")"/config/crd/standard/*_{httproutes,referencegrants}.yaml "$crds"
+if [ ! -e "$crds/istio.yaml" ] || [ ! -e "$crds/gateway.networking.k8s.io_grpcroutes.yaml" ]; then
+	install -m 644 "$(module_directory sigs.k8s.io/gateway-api "$gateway")"/config/crd/standard/*_{httproutes,grpcroutes,referencegrants}.yaml "$crds"
 	install -m 644 "$(module_directory istio.io/api "$istio")/kubernetes/customresourcedefinitions.gen.yaml" "$crds/istio.yaml"
 fi
 echo "$cache has kube-apiserver, etcd and CRDs"

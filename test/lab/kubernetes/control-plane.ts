@@ -151,7 +151,7 @@ export class ControlPlane {
   }
 
   /** What is at a path, as the administrator sees it. */
-  async read<T>(path: string): Promise<T> {
+  async read<T = ApiObject>(path: string): Promise<T> {
     return JSON.parse(await this.#get(path)) as T;
   }
 
