@@ -77,8 +77,7 @@ test-scenarios: build ## namespaces, real clients, real daemon (root)
 test-lab: build ## scenarios on a real Kubernetes API server and a real istiod, built first: some 30 minutes, once (root)
 	$(Q)test/lab/kubernetes/build.sh
 	$(Q)test/lab/istiod/build.sh
-	$(Q)$(NODE) --test test/scenarios/kubernetes.test.ts
-	$(Q)$(NODE) tools/run-tests.ts control-planes
+	$(Q)KMESH_LONG=1 $(NODE) tools/run-tests.ts control-planes
 
 fuzz: build ## kernel programs beside their references on random input; FUZZ=1000000 cases each, SEED=1 (root)
 	$(Q)KMESH_FUZZ=$(or $(FUZZ),1000000) KMESH_FUZZ_SEED=$(or $(SEED),1) $(NODE) --test --test-concurrency=1 $(FUZZ_TESTS)

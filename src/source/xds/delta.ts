@@ -2,15 +2,10 @@
  * Delta ADS: resources come and go one by one. Of a push with bad resources the good ones are taken over, and the NACK
  * names the others. After a reconnect the server is told what is held, with versions, and sends the difference.
  */
-import { create, fromBinary, type MessageInitShape, toBinary } from '@bufbuild/protobuf';
+import { create, type MessageInitShape, toBinary } from '@bufbuild/protobuf';
 import type { Dialect, DialectContext, RequestStream } from './dialect.ts';
-import {
-  DeltaDiscoveryRequestSchema,
-  type DeltaDiscoveryResponse,
-  DeltaDiscoveryResponseSchema,
-  type Node,
-  StatusSchema,
-} from './gen/messages.gen.ts';
+import { DeltaDiscoveryRequestSchema, type Node, StatusSchema } from './gen/messages.gen.ts';
+import { type Response, readResponse } from './responses.ts';
 import { nackText, type Refused, type ResourceSink } from './sink.ts';
 import { TypeState } from './type-state.ts';
 import { shortType } from './type-urls.ts';
@@ -80,9 +75,9 @@ export class DeltaDialect implements Dialect {
   drained(): void {}
 
   receive(message: Uint8Array): string | null {
-    let response: DeltaDiscoveryResponse;
+    let response: Response;
     try {
-      response = fromBinary(DeltaDiscoveryResponseSchema, message);
+      response = readResponse(message, 'delta');
     } catch (error) {
       return `a response cannot be read: ${error instanceof Error ? error.message : String(error)}`;
     }
@@ -98,7 +93,7 @@ export class DeltaDialect implements Dialect {
       this.#options.log.warn('a response has no nonce of its own', { type: shortType(typeUrl), nonce });
     }
     state.nonce = nonce;
-    state.version = response.systemVersionInfo === '' ? state.version : response.systemVersionInfo;
+    state.version = response.version === '' ? state.version : response.version;
     state.lastPushMs = this.#options.clock.now();
     state.beginResponse();
     const refused = takeOver(response, sink, state);
@@ -130,20 +125,21 @@ export class DeltaDialect implements Dialect {
   }
 }
 
-function takeOver(response: DeltaDiscoveryResponse, sink: ResourceSink, state: TypeState): Refused[] {
+function takeOver(response: Response, sink: ResourceSink, state: TypeState): Refused[] {
   const refused: Refused[] = [];
   const refuse = (one: Refused): void => {
     refused.push(one);
     state.refuse(one);
   };
   const seen = new Set<string>();
-  const gone = new Set(response.removedResources);
-  for (const { name, version, resource } of response.resources) {
+  const gone = new Set(response.removed);
+  for (const { name, version, resource, unreadable } of response.resources()) {
     if (seen.has(name)) refuse({ name, reason: 'resources: named twice in one response; the first is taken' });
     else if (gone.has(name)) {
       refuse({ name, reason: 'removed_resources: both sent and removed; it is kept' });
       gone.delete(name);
-    } else if (resource === undefined) refuse({ name, reason: 'resource: missing' });
+    } else if (unreadable !== null) refuse({ name, reason: `resource: cannot be read: ${unreadable}` });
+    else if (resource === null) refuse({ name, reason: 'resource: missing' });
     else if (resource.typeUrl !== sink.typeUrl) refuse({ name, reason: `resource.type_url: ${resource.typeUrl}` });
     else {
       const { refusal, partly } = sink.put(resource.value, name);
