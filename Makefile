@@ -89,8 +89,8 @@ test-kernels: build ## the scenarios on Debian's 5.10, 6.1, 6.12 and 6.18 in QEM
 bench: build ## measure: ratios beside direct and iptables DNAT, scale, memory
 	$(Q)$(NODE) test/bench/bench.ts $(BENCH)
 
-demo: build ## a small shop under the mesh on this machine; KEEP=1 leaves it up
-	$(Q)KEEP=$(KEEP) $(NODE) demo/demo.ts
+demo: build ## a small shop under the mesh on this machine; SOURCE=files|kubernetes|ads|workload|local, KEEP=1 leaves it up
+	$(Q)KEEP=$(KEEP) $(NODE) demo/demo.ts --source $(or $(SOURCE),files)
 
 demo-down: build ## take down what `make demo KEEP=1` left
 	$(Q)$(NODE) demo/demo.ts --down

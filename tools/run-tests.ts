@@ -19,7 +19,8 @@ const groups: Readonly<Record<string, () => string[]>> = {
   unit: () => testsBelow('src'),
   lab: () => testsBelow('test/lab'),
   scenarios: () => testsBelow('test/scenarios'),
-  'control-planes': () => testsBelow('test/scenarios').filter((path) => /\/(kubernetes|istiod[a-z-]*|xds-[a-z]+)\.test\.ts$/.test(path)),
+  'control-planes': () =>
+    testsBelow('test/scenarios').filter((path) => /\/(kubernetes|istiod[a-z-]*|xds-[a-z]+)\.test\.ts$/.test(path)),
   all: () => [...testsBelow('src'), ...testsBelow('test')],
 };
 

@@ -53,9 +53,9 @@ export class Istiod {
   }
 
   /** Starts it and waits until it serves: it opens the plaintext port last. */
-  async start(): Promise<void> {
+  async start(more: Readonly<Record<string, string>> = {}): Promise<void> {
     const program = [istiodProgram, '-dir', this.directory, '-mesh', join(this.#lab.directory, 'istiod-mesh.yaml')];
-    this.#process = this.#lab.node.spawn(program, { env: { PILOT_DEBOUNCE_AFTER: '5ms' } });
+    this.#process = this.#lab.node.spawn(program, { env: { PILOT_DEBOUNCE_AFTER: '5ms', ...more } });
     const deadline = performance.now() + 60_000;
     for (;;) {
       const { code } = await this.#lab.node.exec(['bash', '-c', 'exec 3<>/dev/tcp/127.0.0.1/15010'], {

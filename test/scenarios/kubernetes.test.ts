@@ -8,7 +8,6 @@ import { join } from 'node:path';
 import { after, before, describe, test as nodeTest } from 'node:test';
 import type { EndpointItem, ItemList } from '../../src/api/types.ts';
 import type { ObjectKind } from '../../src/model/objects.ts';
-import { parseYaml } from '../../src/source/documents.ts';
 import type { ApiObject } from '../../src/source/kubernetes/testing.ts';
 import {
   clientResult,
@@ -23,6 +22,7 @@ import type { Host } from '../lab/host.ts';
 import { many } from '../lab/http-mesh.ts';
 import { shell } from '../lab/ip.ts';
 import { ControlPlane, hasRealServer, serverName } from '../lab/kubernetes/control-plane.ts';
+import { documentedRole } from '../lab/kubernetes/role.ts';
 import { Lab } from '../lab/lab.ts';
 import { file, meshOf, namespace, patience, pod, type TestMesh } from '../lab/mesh.ts';
 import { startNginx } from '../lab/nginx.ts';
@@ -71,14 +71,6 @@ const route: ApiObject = {
       { backendRefs: [backend('web-v1', 80), backend('web-v2', 20)] },
     ],
   },
-};
-
-/** The rights that docs/sources.md tells people to give. */
-const documentedRole = (): ApiObject & { readonly rules: readonly { readonly apiGroups: readonly string[] }[] } => {
-  const page = readFileSync(join(import.meta.dirname, '..', '..', 'docs', 'sources.md'), 'utf8');
-  const parsed = parseYaml(/```yaml\n([^`]*kind: ClusterRole\n[^`]*)```/.exec(page)?.[1] ?? '');
-  assert.ok('value' in parsed);
-  return parsed.value as ReturnType<typeof documentedRole>;
 };
 
 const anyone: readonly LoadCase[] = [{ from: names, path: '/' }];
@@ -237,7 +229,7 @@ describe(`objects of ${serverName}`, { skip: process.getuid?.() !== 0 && process
     }
     const role = documentedRole();
     const rules = role.rules.filter(({ apiGroups }) => apiGroups[0] !== 'gateway.networking.k8s.io');
-    await api.grant({ ...role, rules } as ApiObject);
+    await api.grant({ ...role, rules });
     await mesh.daemon.kill('SIGTERM');
     await start();
     const { problems, sources } = await mesh.status();

@@ -199,7 +199,7 @@ export class ControlPlane {
       'service-account-signing-key-file': this.#file('server.key'),
       'service-account-issuer': 'https://kubernetes.default.svc',
       'authorization-mode': 'RBAC',
-      'service-cluster-ip-range': '10.96.0.0/12',
+      'service-cluster-ip-range': '10.96.0.0/12,fd00:10:96::/112',
     };
     const command = [join(cache, 'bin', 'kube-apiserver'), ...Object.entries(flags).map(([k, v]) => `--${k}=${v}`)];
     return this.#lab.node.spawn(command, { cgroup: 'outside', files: { stdout: log, stderr: log } });
