@@ -74,9 +74,10 @@ export class Mesh {
     return (JSON.parse(await this.ctl('get', 'routes', '-n', 'shop', '-o', 'json')) as ItemList<RouteItem>).items;
   }
 
-  async endpoints(service: string): Promise<readonly EndpointItem[]> {
-    const text = await this.ctl('get', 'endpoints', service, '-n', 'shop', '-o', 'json');
-    return (JSON.parse(text) as ItemList<EndpointItem>).items;
+  /** Endpoints of the port 80 of a host: not every source knows the names of objects. */
+  async endpoints(host: string): Promise<readonly EndpointItem[]> {
+    const { items } = JSON.parse(await this.ctl('get', 'endpoints', '-A', '-o', 'json')) as ItemList<EndpointItem>;
+    return items.filter(({ cluster }) => cluster === `outbound|80||${host}`);
   }
 }
 

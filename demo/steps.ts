@@ -12,6 +12,7 @@ import { sayHow } from './sources/source.ts';
 const spreadConnections = 3000;
 /** Points of a per cent by which 3 000 random choices may be off: five standard deviations of a half. */
 const spreadTolerance = 4.6;
+const hosts = { reviews: 'reviews.shop.svc.cluster.local', 'reviews-canary': 'canary.reviews.shop' } as const;
 const reviewsUrl = `http://${addresses.reviews.ip4}/`;
 
 export async function showServices(mesh: Mesh, status: string): Promise<void> {
@@ -58,12 +59,18 @@ export async function showSpread(shop: Shop, mesh: Mesh): Promise<void> {
 
 type Shares = Readonly<Record<string, number>>;
 
-async function spread(shop: Shop, mesh: Mesh, service: string, address: string, shares: Shares): Promise<void> {
+async function spread(
+  shop: Shop,
+  mesh: Mesh,
+  service: keyof typeof hosts,
+  address: string,
+  shares: Shares,
+): Promise<void> {
   const { frontend, lab, outcomes } = shop;
-  const before = new Map((await mesh.endpoints(service)).map((e) => [e.address, e.requests]));
+  const before = new Map((await mesh.endpoints(hosts[service])).map((e) => [e.address, e.requests]));
   const result = await manyConnections(frontend, [address, '80', String(spreadConnections)]);
   noFailures(result);
-  const endpoints = (await mesh.endpoints(service)).filter((e) => e.address.includes('.'));
+  const endpoints = (await mesh.endpoints(hosts[service])).filter((e) => e.address.includes('.'));
   const all = Object.values(shares).reduce((sum, share) => sum + share, 0);
   const rows = endpoints.map((e) => {
     const name = [...lab.pods.values()].find(({ ip4 }) => ip4 === e.address)?.name ?? e.address;
@@ -134,7 +141,7 @@ export async function showChange(shop: Shop, mesh: Mesh): Promise<void> {
   const file = 'reviews-v2-b.yaml';
   command(`mv ${file} ${mesh.config}/   # while 500 connections a second are opened`);
   sayHow(shop.source);
-  const args = [addresses.reviews.ip4, '80', '--rate', '500', '--seconds', '2'];
+  const args = [addresses.reviews.ip4, '80', '--rate', '500', '--seconds', '3'];
   const client = shop.frontend.spawn(manyConnectionsCommand(args));
   await delay(500);
   const moved = Date.now();
@@ -145,7 +152,7 @@ export async function showChange(shop: Shop, mesh: Mesh): Promise<void> {
   noFailures(result);
   const first = result.first_at['reviews-v2-b'];
   if (first === undefined) throw new Error('the new pod got no connection');
-  say(`reviews-v2-b answered its first connection ${Math.round(first * 1000 - moved)} ms later; 0 of 1000 failed.`);
+  say(`reviews-v2-b answered its first connection ${Math.round(first * 1000 - moved)} ms later; 0 of 1500 failed.`);
   print();
   shop.outcomes.add('the same while a pod comes', '0 failed, and it gets its share');
   await spread(shop, mesh, 'reviews', addresses.reviews.ip4, { 'reviews-v1': 1, 'reviews-v2': 1, 'reviews-v2-b': 1 });
@@ -176,7 +183,7 @@ export async function showRestart({ frontend, outcomes }: Shop, mesh: Mesh): Pro
   if (kept.failures > 0 || kept.connections !== 20) throw new Error(`open connections: ${JSON.stringify(kept)}`);
   outcomes.add('20 connections, open over its restart', '0 requests failed');
   say(`20 connections that were open all the time: ${kept.requests} requests, 0 failed.`);
-  const counted = (await mesh.endpoints('reviews')).reduce((sum, e) => sum + e.requests, 0);
+  const counted = (await mesh.endpoints(hosts.reviews)).reduce((sum, e) => sum + e.requests, 0);
   say(`The kernel’s counters went on as well: ${counted} requests to reviews since the start.`);
 }
 
