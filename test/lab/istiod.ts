@@ -11,6 +11,9 @@ import type { LabProcess } from './process.ts';
 /** Where test/lab/istiod/build.sh puts it. */
 export const istiodProgram = join(homedir(), '.cache/kmesh-lab/bin/istiod-lab');
 
+/** Built beside it. */
+export const istioctlProgram = join(homedir(), '.cache/kmesh-lab/bin/istioctl');
+
 /** Why tests with it cannot run here; null: they can. */
 export function istiodMissing(): string | null {
   return existsSync(istiodProgram) ? null : `${istiodProgram} is not built; make test-lab builds it`;
