@@ -3,7 +3,7 @@ import type { SourceStatus } from '../api/types.ts';
 import type { Log } from '../base/log.ts';
 import type { Mesh, MeshDelta, Origin, Problem } from '../model/types.ts';
 import { systemClock } from '../source/xds/clock.ts';
-import { systemResolve } from '../source/xds/envoy/dns.ts';
+import { systemResolve } from '../source/xds/dns.ts';
 import { EnvoyWorld } from '../source/xds/envoy/world.ts';
 import { LocalXdsSource } from '../source/xds/local/source.ts';
 import { nodeOf } from '../source/xds/node.ts';
@@ -38,7 +38,15 @@ export function meshSources(settings: Settings, log: Log, told: Told): MeshSourc
 }
 
 function localSources(xds: XdsSettings, onChange: (delta: MeshDelta) => void): MeshSource[] {
-  return xds.local === null ? [] : [new LocalXdsSource({ from: xds.local, ...placeOf(xds), onChange })];
+  return xds.local === null
+    ? []
+    : [
+        new LocalXdsSource({
+          from: xds.local,
+          ...placeOf(xds),
+          ...{ clock: systemClock, resolve: systemResolve(), onChange },
+        }),
+      ];
 }
 
 function controlPlanes(settings: Settings, xds: XdsSettings, log: Log, told: Told): MeshSource[] {
@@ -48,13 +56,15 @@ function controlPlanes(settings: Settings, xds: XdsSettings, log: Log, told: Tol
   const transport = new GrpcTransport({ ...server, clusterId: identity.clusterId });
   const logger = log.logger('xds');
   const common = { transport, origin, onDemand, clock: systemClock, random: Math.random, log: logger, ...told };
-  if (settings.mode === 'dual-engine') {
-    const world = new WorkloadWorld({ origin, ...placeOf(xds) });
-    return [new XdsSource({ ...common, world, dialect: 'delta', node: nodeOf('ztunnel', identity) })];
-  }
+  const resolve = systemResolve();
   let source: XdsSource | null = null;
   const changed = (): void => source?.changed();
-  const world = new EnvoyWorld({ origin, clock: systemClock, resolve: systemResolve(), changed });
+  if (settings.mode === 'dual-engine') {
+    const world = new WorkloadWorld({ origin, ...placeOf(xds), dns: { clock: systemClock, resolve, changed } });
+    source = new XdsSource({ ...common, world, dialect: 'delta', node: nodeOf('ztunnel', identity) });
+    return [source];
+  }
+  const world = new EnvoyWorld({ origin, clock: systemClock, resolve, changed });
   source = new XdsSource({ ...common, world, dialect: 'sotw', node: nodeOf('sidecar', identity) });
   return [source];
 }

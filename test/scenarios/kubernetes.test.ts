@@ -83,7 +83,14 @@ describe(`objects of ${serverName}`, { skip: process.getuid?.() !== 0 && process
   let client: Host;
   let servers: Host[];
 
-  const start = (flags: readonly string[] = []) => mesh.start(['--kubeconfig', api.kubeconfig, ...flags]);
+  const start = () => mesh.start(['--kubeconfig', api.kubeconfig, '--log-level', 'debug']);
+  const published = () => mesh.daemon.stderr.split('\n').filter((line) => line.includes(' published '));
+  const allWatched = () =>
+    until(
+      'all is watched again',
+      async () => (await mesh.status()).sources[1]?.resources?.every(({ state }) => state === 'watching') === true,
+      60_000 * patience,
+    );
   const stateOf = async (kind: ObjectKind): Promise<string> => {
     const source = (await mesh.status()).sources.find(({ name }) => name === 'kubernetes');
     return source?.resources?.find(({ name }) => name === kind)?.state ?? '';
@@ -113,7 +120,7 @@ describe(`objects of ${serverName}`, { skip: process.getuid?.() !== 0 && process
     const [red, green, blue] = servers.map((s) => s.ip4);
     await api.apply({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'shop' } });
     await api.apply(kubeService('web', web), slice('web', [red ?? '', green ?? '', blue ?? '']));
-    await start(['--log-level', 'debug']);
+    await start();
     await mesh.settled();
   });
   after(() => lab?.close());
@@ -176,7 +183,6 @@ describe(`objects of ${serverName}`, { skip: process.getuid?.() !== 0 && process
       await load([jane], '--connections', '4', '--rate', '200'),
       await load(anyone, '--new', '--rate', '100'),
     ];
-    const published = () => mesh.daemon.stderr.split('\n').filter((line) => line.includes(' published '));
     const before = published().length;
     await api.kill();
     await mesh.daemon.line(/WARN kubernetes: API server not reached/, { stream: 'stderr' });
@@ -186,9 +192,7 @@ describe(`objects of ${serverName}`, { skip: process.getuid?.() !== 0 && process
     assert.equal(away.counts.services, (await mesh.get('services')).length);
     await api.start();
     await mesh.daemon.line(/INFO kubernetes: API server reached again/, { stream: 'stderr', timeoutMs: 60_000 });
-    const all = async () =>
-      (await mesh.status()).sources[1]?.resources?.every(({ state }) => state === 'watching') === true;
-    await until('all is watched again', all, 60_000 * patience);
+    await allWatched();
     assert.deepEqual(published().slice(before), [], 'what was there is what is there');
     // And it is followed again.
     await api.apply(slice('web-v2', [servers[1]?.ip4 ?? '']));
@@ -325,6 +329,16 @@ describe(`objects of ${serverName}`, { skip: process.getuid?.() !== 0 && process
         `all endpoints changed in ${((told - changing) / 1000).toFixed(1)} s, the last seen ${seconds(told)} s later`,
       );
     }
+    await mesh.settled();
+    // The server dies with all of it, and comes back: what the kernel has is what there is.
+    const written = published().length;
+    const { counts } = await mesh.status();
+    await api.kill();
+    await mesh.daemon.line(/WARN kubernetes: API server not reached/, { stream: 'stderr' });
+    await api.start();
+    await mesh.daemon.line(/INFO kubernetes: API server reached again/, { stream: 'stderr', timeoutMs: 60_000 });
+    await allWatched();
+    assert.deepEqual([published().slice(written), (await mesh.status()).counts], [[], counts]);
     await mesh.settled();
     const { errors, requests } = await ended(kept);
     assert.deepEqual(errors, {});
