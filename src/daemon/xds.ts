@@ -23,6 +23,8 @@ export interface MeshSource {
   status(): SourceStatus;
   /** Its resources, for the config dump; null: nothing that the mesh does not show. */
   dump(): object | null;
+  /** Asks for what is at these addresses; absent: everything there is was asked for. */
+  readonly demand?: (addresses: readonly string[]) => void;
 }
 
 export interface Told {
@@ -61,7 +63,8 @@ function controlPlanes(settings: Settings, xds: XdsSettings, log: Log, told: Tol
   const changed = (): void => source?.changed();
   if (settings.mode === 'dual-engine') {
     const world = new WorkloadWorld({ origin, ...placeOf(xds), dns: { clock: systemClock, resolve, changed } });
-    source = new XdsSource({ ...common, world, dialect: 'delta', node: nodeOf('ztunnel', identity) });
+    const { network } = identity;
+    source = new XdsSource({ ...common, network, world, dialect: 'delta', node: nodeOf('ztunnel', identity) });
     return [source];
   }
   const world = new EnvoyWorld({ origin, clock: systemClock, resolve, changed });

@@ -8,15 +8,17 @@ import { DeltaDiscoveryRequestSchema, type Node, StatusSchema } from './gen/mess
 import { type Response, readResponse } from './responses.ts';
 import { nackText, type Refused, type ResourceSink } from './sink.ts';
 import { TypeState } from './type-state.ts';
-import { shortType } from './type-urls.ts';
+import { addressType, shortType } from './type-urls.ts';
 
 /** google.rpc.Code.INVALID_ARGUMENT */
 const invalidArgument = 3;
+/** So many single names are asked for; what comes after stays as without the mesh. */
+const mostNames = 20_000;
 
 export interface DeltaOptions extends DialectContext {
   readonly node: Node;
   readonly sinks: readonly ResourceSink[];
-  /** Start without the wildcard, and subscribe to names (ztunnel's XDS_ON_DEMAND). */
+  /** Ask for no addresses but those of {@link DeltaDialect.demand} (ztunnel's XDS_ON_DEMAND). */
   readonly onDemand?: boolean;
 }
 
@@ -45,7 +47,7 @@ export class DeltaDialect implements Dialect {
       state.reopen();
       const held = Object.fromEntries(state.versions);
       const names = [...(this.#names.get(state.typeUrl) ?? [])];
-      const only = this.#options.onDemand === true;
+      const only = this.#isOnDemand(state.typeUrl);
       this.#request(state.typeUrl, {
         initialResourceVersions: held,
         // On demand: the wildcard is taken back in the same breath, so that nothing is sent unasked.
@@ -58,15 +60,18 @@ export class DeltaDialect implements Dialect {
     this.#stream = null;
   }
 
-  /** Asks for single resources; only with `onDemand`. */
-  subscribe(typeUrl: string, names: readonly string[]): void {
+  demand(typeUrl: string, names: readonly string[]): void {
+    if (!this.#isOnDemand(typeUrl)) return;
     const known = this.#names.get(typeUrl) ?? new Set();
     this.#names.set(typeUrl, known);
-    const fresh = names.filter((name) => !known.has(name));
+    const fresh = names.filter((name) => !known.has(name)).slice(0, mostNames - known.size);
     for (const name of fresh) known.add(name);
-    if (this.#options.onDemand === true && fresh.length > 0) {
-      this.#request(typeUrl, { resourceNamesSubscribe: fresh });
-    }
+    if (fresh.length > 0) this.#request(typeUrl, { resourceNamesSubscribe: fresh });
+  }
+
+  /** Policies are few, and one that is not asked for would not be kept. */
+  #isOnDemand(typeUrl: string): boolean {
+    return this.#options.onDemand === true && typeUrl === addressType;
   }
 
   resubscribe(): void {}
