@@ -20,7 +20,7 @@ const groups: Readonly<Record<string, () => string[]>> = {
   lab: () => testsBelow('test/lab'),
   scenarios: () => testsBelow('test/scenarios'),
   'control-planes': () =>
-    testsBelow('test/scenarios').filter((path) => /\/(kubernetes|istiod[a-z-]*|xds-[a-z]+)\.test\.ts$/.test(path)),
+    testsBelow('test/scenarios').filter((path) => /\/(demo|kubernetes|istiod[a-z-]*|xds-[a-z]+)\.test\.ts$/.test(path)),
   all: () => [...testsBelow('src'), ...testsBelow('test')],
 };
 
