@@ -98,8 +98,7 @@ test-scenarios: build ## namespaces, real clients, real daemon (root)
 test-lab: build ## scenarios on a real Kubernetes API server and a real istiod, built first: some 30 minutes, once (root)
 	$(Q)test/lab/kubernetes/build.sh
 	$(Q)test/lab/istiod/build.sh
-	$(Q)$(NODE) --test test/scenarios/kubernetes.test.ts
-	$(Q)$(NODE) tools/run-tests.ts control-planes
+	$(Q)KMESH_LONG=1 $(NODE) tools/run-tests.ts control-planes
 
 test-cluster: build ## Kmesh on a cluster of two nodes, built first: some 20 minutes, once; the tests take some 6 (root)
 	$(Q)test/lab/cluster/build.sh
@@ -116,8 +115,8 @@ test-kernels: build ## the scenarios on Debian's 5.10, 6.1, 6.12 and 6.18 in QEM
 bench: build ## measure: ratios beside direct and iptables DNAT, scale, memory
 	$(Q)$(NODE) test/bench/bench.ts $(BENCH)
 
-demo: build ## a small shop under the mesh on this machine; KEEP=1 leaves it up
-	$(Q)KEEP=$(KEEP) $(NODE) demo/demo.ts
+demo: build ## a small shop under the mesh on this machine; SOURCE=files|kubernetes|ads|workload|local, KEEP=1 leaves it up
+	$(Q)KEEP=$(KEEP) $(NODE) demo/demo.ts --source $(or $(SOURCE),files)
 
 demo-down: build ## take down what `make demo KEEP=1` left
 	$(Q)$(NODE) demo/demo.ts --down

@@ -102,6 +102,14 @@ static __always_inline enum km_verdict km_decide(struct km_conn *conn, __u64 net
 	return KM_VERDICT_REFUSE;
 }
 
+static __always_inline void km_note_unknown(const struct km_address_key *key, __u64 now)
+{
+	struct km_config *config = km_switches();
+
+	if (config && config->unknown)
+		bpf_map_update_elem(&km_unknown, key, &now, BPF_ANY);
+}
+
 static __always_inline enum km_verdict km_connect(struct bpf_sock_addr *ctx, struct km_conn *conn)
 {
 	struct km_enrolment *enrolment;
@@ -132,6 +140,8 @@ static __always_inline enum km_verdict km_connect(struct bpf_sock_addr *ctx, str
 		workload = bpf_map_lookup_elem(&km_workload_address, &key);
 		if (workload)
 			conn->destination = *workload;
+		else
+			km_note_unknown(&key, conn->start_ns);
 	}
 	sk = ctx->sk;
 	if (!sk)

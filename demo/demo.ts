@@ -3,12 +3,14 @@
  * leaves it up, `demo.ts --down` takes that down.
  */
 import { spawnSync } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { parseArgs } from 'node:util';
 import { Mesh } from './mesh.ts';
 import { showRoutes } from './routing.ts';
 import { addresses, closeShop, openShop, type Shop, shopState } from './shop.ts';
 import { command, commandLine, heading, output, print, say } from './show.ts';
+import { type SourceName, sourceNames } from './sources/source.ts';
 import {
   showChange,
   showFrontend,
@@ -19,6 +21,16 @@ import {
   showTelemetry,
 } from './steps.ts';
 
+const { values: flags } = parseArgs({
+  options: {
+    down: { type: 'boolean', default: false },
+    source: { type: 'string', default: 'files' },
+    /** Leaves out what says nothing of where traffic goes. */
+    short: { type: 'boolean', default: false },
+    /** File for the table of outcomes, as JSON. */
+    outcomes: { type: 'string' },
+  },
+});
 const keep = !['', '0', undefined].includes(process.env['KEEP']);
 
 /** Set while the demo has something on the machine. */
@@ -26,25 +38,34 @@ let opened: { readonly shop: Shop; readonly mesh: Mesh } | null = null;
 
 let interrupted = false;
 
-async function run(): Promise<void> {
+async function run(sourceName: SourceName): Promise<void> {
   const begin = Date.now();
   heading('A shop in network namespaces');
-  const shop = await openShop();
-  const mesh = new Mesh(shop.lab, shop.config);
+  const shop = await openShop(sourceName);
+  const { source, outcomes } = shop;
+  const mesh = new Mesh(shop.lab, shop.config, source);
   opened = { shop, mesh };
   for (const pod of shop.lab.pods.values()) say(`${pod.name.padEnd(12)} ${pod.ip4}, ${pod.ip6}`);
   say('Each is a pod: an eth0 routed to the node’s namespace. Without the mesh nobody answers there:');
   command(`curl http://${addresses.reviews.ip4}/`);
   output((await shop.frontend.exec(['curl', '-sS', '-m', '2', `http://${addresses.reviews.ip4}/`])).stderr);
+  if (source.name !== 'files') say(`The mesh is read from ${source.what}, which has what the shop’s files say.`);
+  await source.start();
   commandLine(['kmesh-daemon', ...mesh.daemonArguments, '&']);
   await showServices(mesh, await mesh.start());
   await showFrontend(shop);
   await showSpread(shop, mesh);
-  await showLatency(shop);
-  await showRoutes(shop, mesh);
+  if (!flags.short) await showLatency(shop);
+  if (source.routes) await showRoutes(shop, mesh);
+  else {
+    heading('HTTP');
+    say(`Routes are left out: ${source.what} cannot say where a single request goes.`);
+  }
   await showTelemetry(shop, mesh);
   await showChange(shop, mesh);
   await showRestart(shop, mesh);
+  outcomes.show();
+  if (flags.outcomes !== undefined) writeFileSync(flags.outcomes, JSON.stringify(outcomes.rows, null, 1));
   if (keep) explain(opened);
   else await cleanUp(shop);
   print(`\n${((Date.now() - begin) / 1000).toFixed(1)} s`);
@@ -120,7 +141,7 @@ async function main(): Promise<void> {
     print('The demo makes network namespaces and loads eBPF programs: run it as root.');
     process.exit(1);
   }
-  if (process.argv[2] === '--down') {
+  if (flags.down) {
     print(
       shopState() === 'none'
         ? 'No demo is up.'
@@ -130,6 +151,11 @@ async function main(): Promise<void> {
   }
   if (!existsSync(join(import.meta.dirname, '../bin/kmesh-daemon'))) {
     print('bin/kmesh-daemon is missing: make build');
+    process.exit(1);
+  }
+  const source = sourceNames.find((name) => name === flags.source);
+  if (source === undefined) {
+    print(`SOURCE=${flags.source} is not one of ${sourceNames.join(', ')}`);
     process.exit(1);
   }
   const state = shopState();
@@ -153,7 +179,7 @@ async function main(): Promise<void> {
   }
   // The reader has gone, as in `make demo | head`.
   process.stdout.on('error', () => stop(128 + 13));
-  await run();
+  await run(source);
   process.exit(0);
 }
 

@@ -1,12 +1,13 @@
 /** What the demo shows of HTTP: each request is routed on its own, also on a connection that is open already. */
-import { cpSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { clientResult } from '../test/lab/clients.ts';
 import type { Host } from '../test/lab/host.ts';
 import { pythonProgram } from '../test/lab/python.ts';
 import type { Mesh } from './mesh.ts';
-import { addresses, type Shop } from './shop.ts';
+import { addFile, addresses, type Shop } from './shop.ts';
 import { command, heading, output, percent, print, say, table } from './show.ts';
+import { sayHow } from './sources/source.ts';
 
 const file = 'reviews-routes.yaml';
 const url = `http://${addresses.reviews.ip4}`;
@@ -19,11 +20,14 @@ const tolerance = 6.5;
 
 /** Routes for reviews, taken away again at the end. */
 export async function showRoutes(shop: Shop, mesh: Mesh): Promise<void> {
+  const { outcomes, source } = shop;
   heading('HTTP: each request is routed on its own');
   const path = join(mesh.config, file);
-  cpSync(join(import.meta.dirname, 'routing', file), path);
-  await mesh.ctl('status', '--wait');
   command(`cp demo/routing/${file} ${mesh.config}/`);
+  sayHow(source);
+  addFile(`routing/${file}`, path);
+  await source.apply();
+  await inForce(mesh, [90, 10]);
   print();
 
   say(`A canary: of ${canaryRequests} requests on one connection a tenth go to v2.`);
@@ -32,14 +36,18 @@ export async function showRoutes(shop: Shop, mesh: Mesh): Promise<void> {
     'reviews-v2',
     10,
   );
+  outcomes.addShares(`${canaryRequests} requests on one connection`, { 'reviews-v1': 90, 'reviews-v2': 10 });
   say('Another version for one user, a redirect, and a fault for a fifth of the requests.');
   const jane = await count(shop, `curl -sS -H 'x-user: jane' '${url}/[1-20]' | cut -d' ' -f1 ${counted}`);
   if (jane.get('reviews-v2') !== 20) throw new Error('jane is not always with v2');
+  outcomes.add('requests of one user', 'reviews-v2');
   const show = "curl -sS -o /dev/null -w '%{http_code} %{redirect_url}\\n'";
   const moved = await run(shop.frontend, `${show} '${url}/old?page=2'`);
   if (moved.trim() !== `308 ${url}/new?page=2`) throw new Error(`/old gave ${moved}`);
+  outcomes.add('requests to /old', '308 to /new');
   const statuses = "curl -sS -o /dev/null -w '%{http_code}\\n'";
   expectShare(await count(shop, `${statuses} '${url}/faulty/[1-${faultyRequests}]' ${counted}`), '503', 20);
+  outcomes.add('requests to /faulty', 'a fifth is 503');
   say('Why did it go there?');
   const asked = ['explain', '--from', 'shop/frontend', '--to', `${url}/cart`, '-H'];
   command(`kmeshctl ${asked.join(' ')} 'x-user: jane'`);
@@ -47,11 +55,22 @@ export async function showRoutes(shop: Shop, mesh: Mesh): Promise<void> {
 
   await showWeights(shop, mesh, path);
   rmSync(path);
+  await source.apply();
+  await inForce(mesh, null);
+}
+
+/** Waits until these weights, or none, are those of the canary. */
+async function inForce(mesh: Mesh, weights: readonly number[] | null): Promise<void> {
+  const wanted = weights === null ? undefined : weights.filter((weight) => weight > 0).map((weight) => `${weight}%`);
+  await mesh.becomes(`the canary has ${wanted?.join(', ') ?? 'no weights'}`, async () => {
+    const canary = (await mesh.routes()).find(({ name }) => name === 'canary')?.action.join();
+    return wanted === undefined ? canary === undefined : wanted.every((share) => canary?.includes(` ${share} `));
+  });
   await mesh.ctl('status', '--wait');
 }
 
 /** Weights are edited while one connection sends requests. */
-async function showWeights({ frontend }: Shop, mesh: Mesh, path: string): Promise<void> {
+async function showWeights({ frontend, outcomes, source }: Shop, mesh: Mesh, path: string): Promise<void> {
   heading('A live change: the weights of the canary');
   say(`One connection sends ${requestsPerSecond} requests a second, the file is edited. Who answers in each second:`);
   const options = ['--connections', '1', '--rate', String(requestsPerSecond), '--report', '1', '--until-eof'];
@@ -76,10 +95,15 @@ async function showWeights({ frontend }: Shop, mesh: Mesh, path: string): Promis
     [0, 100],
   ]) {
     setWeights(path, wanted);
-    await mesh.ctl('status', '--wait');
-    await next(`${weights.join(':')} → ${wanted.join(':')}`);
+    await source.apply();
+    await inForce(mesh, wanted);
+    // On a busy machine seconds have gone by till here; the one that runs has some of both.
+    const over = client.stdout.match(/^report /gm)?.length ?? 0;
+    do await next(`${weights.join(':')} → ${wanted.join(':')}`);
+    while (second <= over);
     weights = wanted;
     await steady();
+    outcomes.add(`the same at ${weights.join(':')}`, 'as it says, on the connection that is open');
   }
   client.endInput();
   await client.exited;

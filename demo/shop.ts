@@ -1,5 +1,5 @@
 /** The shop of the demo: its namespaces, its servers, and a copy of its YAML that may be changed. */
-import { cpSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { killProcesses } from '../test/lab/cgroup.ts';
@@ -8,9 +8,13 @@ import { bpffsPath, directoryPath, Lab, removeLab } from '../test/lab/lab.ts';
 import { startNginx } from '../test/lab/nginx.ts';
 import { ownerIsAlive, ownerTag } from '../test/lab/owner.ts';
 import { uninstall } from './mesh.ts';
+import { Outcomes } from './outcomes.ts';
+import { type ShopSource, type SourceName, sourceOf } from './sources/source.ts';
 
-/** demo/shop/*.yaml names the namespaces with this prefix. */
-const prefix = 'kmesh-demo';
+/** The demo's files name the namespaces with this prefix. */
+const usualPrefix = 'kmesh-demo';
+/** Tests have one of their own, beside a demo that is up. */
+const prefix = process.env['KMESH_DEMO_PREFIX'] ?? usualPrefix;
 const port = 9080;
 
 export const addresses = {
@@ -25,19 +29,30 @@ export interface Shop {
   readonly ratings: Host;
   /** The copied YAML. */
   readonly config: string;
+  readonly source: ShopSource;
+  readonly outcomes: Outcomes;
   readonly serverPort: number;
 }
 
 /** Pods are made in this order: demo/shop/canary.yaml knows the addresses of reviews. */
-export async function openShop(): Promise<Shop> {
+export async function openShop(sourceName: SourceName): Promise<Shop> {
   const lab = await Lab.create({ prefix });
   writeFileSync(ownerFile(), ownerTag());
   const frontend = await lab.pod('frontend');
   for (const name of ['reviews-v1', 'reviews-v2']) await addServer(lab, name);
   const ratings = await addServer(lab, 'ratings');
   const config = join(lab.directory, 'shop');
-  cpSync(join(import.meta.dirname, 'shop'), config, { recursive: true });
-  return { lab, frontend, ratings, config, serverPort: port };
+  mkdirSync(config);
+  for (const name of readdirSync(join(import.meta.dirname, 'shop'))) addFile(`shop/${name}`, join(config, name));
+  const source = sourceOf(sourceName, lab, config);
+  return { lab, frontend, ratings, config, source, outcomes: new Outcomes(), serverPort: port };
+}
+
+/** Copies a file of the demo, in one step: who watches never sees half of it. */
+export function addFile(from: string, to: string): void {
+  const text = readFileSync(join(import.meta.dirname, from), 'utf8');
+  writeFileSync(`${to}.new`, text.replaceAll(`netns: ${usualPrefix}-`, `netns: ${prefix}-`));
+  renameSync(`${to}.new`, to);
 }
 
 /** A pod with a real HTTP server that says who it is. */

@@ -1,16 +1,18 @@
 /** What the demo shows, step by step. Every step throws when the mesh did not do what the step is about. */
-import { cpSync, readFileSync, renameSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { clientResult, type ManyResult, manyConnections, manyConnectionsCommand } from '../test/lab/clients.ts';
 import { pythonProgram } from '../test/lab/python.ts';
 import type { Mesh } from './mesh.ts';
-import { addresses, addServer, type Shop } from './shop.ts';
+import { addFile, addresses, addServer, type Shop } from './shop.ts';
 import { command, heading, long, output, percent, print, say, table } from './show.ts';
+import { sayHow } from './sources/source.ts';
 
 const spreadConnections = 3000;
 /** Points of a per cent by which 3 000 random choices may be off: five standard deviations of a half. */
 const spreadTolerance = 4.6;
+const hosts = { reviews: 'reviews.shop.svc.cluster.local', 'reviews-canary': 'canary.reviews.shop' } as const;
 const reviewsUrl = `http://${addresses.reviews.ip4}/`;
 
 export async function showServices(mesh: Mesh, status: string): Promise<void> {
@@ -25,17 +27,24 @@ export async function showServices(mesh: Mesh, status: string): Promise<void> {
   }
 }
 
-export async function showFrontend({ frontend }: Shop): Promise<void> {
+export async function showFrontend({ frontend, outcomes }: Shop): Promise<void> {
   heading('What the frontend sees');
   say('Plain HTTP to the services’ addresses. No proxy and no NAT: the kernel picks a pod for each request.');
   const six = `http://[${addresses.reviews.ip6}]/`;
-  for (const script of [
-    `for i in 1 2 3 4 5 6; do curl -sS ${reviewsUrl}; done`,
-    `curl -sS '${six}'`,
-    `curl -sS http://${addresses.ratings.ip4}/`,
-  ]) {
+  for (const [what, pod, script] of [
+    ['requests to reviews', 'reviews', `for i in 1 2 3 4 5 6; do curl -sS ${reviewsUrl}; done`],
+    ['a request to reviews by IPv6', 'reviews', `curl -sS '${six}'`],
+    ['a request to ratings', 'ratings', `curl -sS http://${addresses.ratings.ip4}/`],
+  ] as const) {
     command(script);
-    output(await frontend.output(['sh', '-ec', script]));
+    const answers = await frontend.output(['sh', '-ec', script]);
+    output(answers);
+    const others = answers
+      .trimEnd()
+      .split('\n')
+      .filter((line) => !line.startsWith(pod));
+    if (others.length > 0) throw new Error(`not answered by ${pod}: ${others.join()}`);
+    outcomes.add(what, `answered by ${pod}`);
   }
 }
 
@@ -43,29 +52,40 @@ export async function showSpread(shop: Shop, mesh: Mesh): Promise<void> {
   heading(`Where ${spreadConnections} requests go, each on a connection of its own`);
   say('Counted by the client (who answered) and by the kernel (kmeshctl get endpoints -n shop).');
   print();
-  await spread(shop, mesh, 'reviews', addresses.reviews.ip4);
+  await spread(shop, mesh, 'reviews', addresses.reviews.ip4, { 'reviews-v1': 1, 'reviews-v2': 1 });
   print();
-  await spread(shop, mesh, 'reviews-canary', addresses.canary.ip4);
+  await spread(shop, mesh, 'reviews-canary', addresses.canary.ip4, { 'reviews-v1': 9, 'reviews-v2': 1 });
 }
 
-async function spread({ frontend }: Shop, mesh: Mesh, service: string, address: string): Promise<void> {
-  const before = new Map((await mesh.endpoints(service)).map((e) => [e.address, e.requests]));
+type Shares = Readonly<Record<string, number>>;
+
+async function spread(
+  shop: Shop,
+  mesh: Mesh,
+  service: keyof typeof hosts,
+  address: string,
+  shares: Shares,
+): Promise<void> {
+  const { frontend, lab, outcomes } = shop;
+  const before = new Map((await mesh.endpoints(hosts[service])).map((e) => [e.address, e.requests]));
   const result = await manyConnections(frontend, [address, '80', String(spreadConnections)]);
   noFailures(result);
-  const endpoints = (await mesh.endpoints(service)).filter((e) => e.address.includes('.'));
-  const weights = endpoints.reduce((sum, e) => sum + e.weight, 0);
+  const endpoints = (await mesh.endpoints(hosts[service])).filter((e) => e.address.includes('.'));
+  const all = Object.values(shares).reduce((sum, share) => sum + share, 0);
   const rows = endpoints.map((e) => {
-    const name = podName(e.workload);
+    const name = [...lab.pods.values()].find(({ ip4 }) => ip4 === e.address)?.name ?? e.address;
     const seen = result.answers[name] ?? 0;
     const counted = e.requests - (before.get(e.address) ?? 0);
     if (counted !== seen) throw new Error(`${name} answered ${seen} requests, the kernel counted ${counted}`);
-    const off = (100 * seen) / spreadConnections - (100 * e.weight) / weights;
+    const off = (100 * seen) / spreadConnections - (100 * (shares[name] ?? 0)) / all;
     if (Math.abs(off) > spreadTolerance) throw new Error(`${name} got ${percent(seen, spreadConnections)}`);
     const share = percent(seen, spreadConnections);
     return [service, name, `${e.address}:${e.port}`, `${e.weight}`, `${seen}`, `${counted}`, share];
   });
   table([['SERVICE', 'POD', 'ENDPOINT', 'WEIGHT', 'CLIENT', 'KERNEL', 'SHARE'], ...rows], 3);
   say(`${Math.round(result.rate)} connections a second, one after another; 0 failed`);
+  if (rows.length !== Object.keys(shares).length) throw new Error(`${service} has ${rows.length} endpoints`);
+  outcomes.addShares(`${spreadConnections} connections to ${service}`, shares);
 }
 
 interface Latency {
@@ -119,25 +139,26 @@ export async function showChange(shop: Shop, mesh: Mesh): Promise<void> {
   heading('A live change: one more pod of reviews-v2');
   await addServer(shop.lab, 'reviews-v2-b');
   const file = 'reviews-v2-b.yaml';
-  const staged = join(shop.lab.directory, file);
-  cpSync(join(import.meta.dirname, 'scale-out', file), staged);
   command(`mv ${file} ${mesh.config}/   # while 500 connections a second are opened`);
-  const args = [addresses.reviews.ip4, '80', '--rate', '500', '--seconds', '2'];
+  sayHow(shop.source);
+  const args = [addresses.reviews.ip4, '80', '--rate', '500', '--seconds', '3'];
   const client = shop.frontend.spawn(manyConnectionsCommand(args));
   await delay(500);
   const moved = Date.now();
-  renameSync(staged, join(mesh.config, file));
+  addFile(`scale-out/${file}`, join(mesh.config, file));
+  await shop.source.apply();
   await client.exited;
   const result = clientResult(client) as unknown as ManyResult;
   noFailures(result);
   const first = result.first_at['reviews-v2-b'];
   if (first === undefined) throw new Error('the new pod got no connection');
-  say(`reviews-v2-b answered its first connection ${Math.round(first * 1000 - moved)} ms later; 0 of 1000 failed.`);
+  say(`reviews-v2-b answered its first connection ${Math.round(first * 1000 - moved)} ms later; 0 of 1500 failed.`);
   print();
-  await spread(shop, mesh, 'reviews', addresses.reviews.ip4);
+  shop.outcomes.add('the same while a pod comes', '0 failed, and it gets its share');
+  await spread(shop, mesh, 'reviews', addresses.reviews.ip4, { 'reviews-v1': 1, 'reviews-v2': 1, 'reviews-v2-b': 1 });
 }
 
-export async function showRestart({ frontend }: Shop, mesh: Mesh): Promise<void> {
+export async function showRestart({ frontend, outcomes }: Shop, mesh: Mesh): Promise<void> {
   heading('The daemon is killed, the mesh is not');
   const keepAlive = [...pythonProgram('clients/keep_alive.py'), addresses.reviews.ip4, '80', '--until-eof'];
   const open = frontend.spawn([...keepAlive, '--connections', '20', '--rate', '200'], { holdInput: true });
@@ -150,6 +171,8 @@ export async function showRestart({ frontend }: Shop, mesh: Mesh): Promise<void>
   const away = await manyConnections(frontend, [addresses.reviews.ip4, '80', '1000']);
   noFailures(away);
   const shares = Object.entries(away.answers).sort(([a], [b]) => (a < b ? -1 : 1));
+  if (shares.length !== 3) throw new Error(`without the daemon only ${shares.map(([n]) => n).join()} answer`);
+  outcomes.add('1000 connections without a daemon', `0 failed, to ${shares.map(([n]) => n).join(', ')}`);
   say(`1000 new connections meanwhile: ${shares.map(([n, c]) => `${n} ${percent(c, 1000)}`).join(', ')}; 0 failed`);
   print();
   command('kmesh-daemon … & kmeshctl status --wait');
@@ -158,8 +181,9 @@ export async function showRestart({ frontend }: Shop, mesh: Mesh): Promise<void>
   await open.exited;
   const kept = clientResult(open) as { requests: number; failures: number; connections: number };
   if (kept.failures > 0 || kept.connections !== 20) throw new Error(`open connections: ${JSON.stringify(kept)}`);
+  outcomes.add('20 connections, open over its restart', '0 requests failed');
   say(`20 connections that were open all the time: ${kept.requests} requests, 0 failed.`);
-  const counted = (await mesh.endpoints('reviews')).reduce((sum, e) => sum + e.requests, 0);
+  const counted = (await mesh.endpoints(hosts.reviews)).reduce((sum, e) => sum + e.requests, 0);
   say(`The kernel’s counters went on as well: ${counted} requests to reviews since the start.`);
 }
 
@@ -172,5 +196,3 @@ const shortened = (status: string): string =>
 function noFailures(result: ManyResult): void {
   if (result.failures > 0) throw new Error(`${result.failures} connections failed: ${JSON.stringify(result.errors)}`);
 }
-
-const podName = (workload: string | null): string => workload?.split('/').at(-1) ?? '';

@@ -19,7 +19,8 @@ const groups: Readonly<Record<string, () => string[]>> = {
   unit: () => [...testsBelow('src'), ...testsBelow('tools')],
   lab: () => testsBelow('test/lab'),
   scenarios: () => testsBelow('test/scenarios'),
-  'control-planes': () => testsBelow('test/scenarios').filter((path) => /\/(istiod|xds-[a-z]+)\.test\.ts$/.test(path)),
+  'control-planes': () =>
+    testsBelow('test/scenarios').filter((path) => /\/(demo|kubernetes|istiod[a-z-]*|xds-[a-z]+)\.test\.ts$/.test(path)),
   cluster: () => testsBelow('test/cluster'),
   // The cluster's tests take minutes and most of the machine: make test-cluster runs them.
   all: () => [

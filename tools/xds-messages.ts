@@ -43,7 +43,10 @@ export const keptMessages: readonly string[] = [
   ...of(matcher, 'StringMatcher RegexMatcher'),
   ...of(cluster, 'Cluster Cluster.EdsClusterConfig Cluster.LbSubsetConfig Cluster.LbSubsetConfig.LbSubsetSelector'),
   ...of(cluster, 'Cluster.CommonLbConfig CircuitBreakers CircuitBreakers.Thresholds'),
-  ...of(endpoint, 'ClusterLoadAssignment ClusterLoadAssignment.Policy LocalityLbEndpoints LbEndpoint Endpoint'),
+  ...of(
+    endpoint,
+    'ClusterLoadAssignment ClusterLoadAssignment.Policy LocalityLbEndpoints LbEndpoint Endpoint Endpoint.AdditionalAddress',
+  ),
   ...of(listener, 'Listener AdditionalAddress FilterChain FilterChainMatch Filter'),
   `${core}.CidrRange`,
   ...of(tcp, 'TcpProxy TcpProxy.WeightedCluster TcpProxy.WeightedCluster.ClusterWeight'),

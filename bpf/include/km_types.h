@@ -371,8 +371,8 @@ struct km_config {
 	/* Ports that halves have, of all namespaces, in host order; none: last 0. */
 	__u16 wire_first;
 	__u16 wire_last;
-	__u32 tables; /* another number after each change of km_listener; 0: look each time */
-	__u32 pad;
+	__u32 tables;  /* another number after each change of km_listener; 0: look each time */
+	__u32 unknown; /* keep the addresses that nobody knows (km_unknown) */
 };
 
 #endif

@@ -23,4 +23,15 @@ struct {
 	__type(value, __u64);
 } km_workload_address SEC(".maps");
 
+/*
+ * Addresses that enrolled workloads have asked for and nobody knows, with the time of the last connect(): a
+ * control plane is asked for these where it is not asked for everything. Read and emptied by the daemon.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 4096);
+	__type(key, struct km_address_key);
+	__type(value, __u64);
+} km_unknown SEC(".maps");
+
 #endif

@@ -12,6 +12,7 @@ import type {
   ObserveLine,
   RouteItem,
   ServiceItem,
+  SourceStatus,
   StatusReport,
   VersionInfo,
   WorkloadItem,
@@ -48,6 +49,7 @@ export interface AdminBackend {
   clusters(): Promise<readonly ClusterItem[]>;
   connections(): Promise<readonly ConnectionItem[]>;
   maps(): Promise<readonly MapItem[]>;
+  sources(): Promise<readonly SourceStatus[]>;
   /** KM5003 when the pod is not known or the URL is none. */
   explain(query: ExplainQuery): Promise<ExplainReport>;
   /** Requests that are remembered, then the end of these, and with `follow` all that come until the reader is gone. */

@@ -392,6 +392,7 @@ export function fixtureBackend(): FixtureBackend {
     observe: fixtureObserve,
     connections: read(() => state.connections),
     maps: read(() => state.maps),
+    sources: read(() => [state.source]),
     configDump: read(() => state.configDump),
     ztunnelDump: read(() => state.configDump),
     kernelDump: read(() => state.kernelDump),

@@ -1,6 +1,7 @@
 /** What each path of the admin API does; types.ts has the table for readers. */
 import { KmError } from '../base/errors.ts';
 import { type AdminBackend, accessLogFormats, modes } from './backend.ts';
+import { sourceItems } from './source-items.ts';
 import type { ExplainQuery, ItemList } from './types.ts';
 
 export type Reply =
@@ -51,6 +52,7 @@ export function adminRoutes(backend: AdminBackend): ReadonlyMap<string, Route> {
     ['/clusters', list(() => backend.clusters())],
     ['/connections', list(() => backend.connections())],
     ['/maps', list(() => backend.maps())],
+    ['/sources', list(async () => sourceItems(await backend.sources()))],
     ['/config_dump', { GET: async () => ({ status: 200, json: await backend.ztunnelDump() }) }],
   ]);
   for (const mode of modes) {

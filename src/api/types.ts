@@ -69,6 +69,30 @@ export interface XdsTypeStatus {
   readonly lastNack: string | null;
 }
 
+/** A line of `kmeshctl get sources`: one subscription of a source, or all of a source that does not subscribe. */
+export interface SourceItem {
+  readonly source: string;
+  readonly location: string;
+  /** Kind of object or type of resource; null: the source does not ask for things one by one. */
+  readonly subscription: string | null;
+  /**
+   * Of a control plane as `istioctl proxy-status` has it: `SYNCED`, `NOT SENT`, and `REFUSED`, `NOT CONNECTED`; of others
+   * {@link SourceResource.state}.
+   */
+  readonly state: string;
+  readonly objects: number;
+  /** Resources whose last version was refused. */
+  readonly refused: number;
+  readonly version: string | null;
+  /** Null: the source is not answered. */
+  readonly acks: number | null;
+  readonly nacks: number | null;
+  /** RFC 3339 time of the last thing heard. */
+  readonly lastHeard: string | null;
+  /** Why it is not heard, or the text of the last NACK. */
+  readonly error: string | null;
+}
+
 export interface WorkloadItem {
   readonly namespace: string;
   readonly name: string;
@@ -394,7 +418,7 @@ export interface LoggerItem {
  * | POST /monitoring?enable=true\|false | toggles metrics in the kernel |
  * | GET /status | StatusReport |
  * | GET /checks | ItemList<CheckResult> |
- * | GET /services /workloads /endpoints /listeners /routes /clusters /connections /maps | ItemList<...Item> |
+ * | GET /services /workloads /endpoints /listeners /routes /clusters /connections /maps /sources | ItemList<...Item> |
  * | GET /observe[?follow=true] | an ObserveLine a line: what is remembered, and with `follow` what comes |
  * | POST /explain with an ExplainQuery | ExplainReport |
  *

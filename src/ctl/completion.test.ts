@@ -14,7 +14,7 @@ const cases: readonly (readonly [readonly string[], readonly string[]])[] = [
   [['sta'], ['status']],
   [
     ['get', ''],
-    ['services', 'workloads', 'endpoints', 'listeners', 'routes', 'clusters', 'connections', 'maps'],
+    ['services', 'workloads', 'endpoints', 'listeners', 'routes', 'clusters', 'connections', 'maps', 'sources'],
   ],
   [['get', 'w'], ['workloads']],
   [['get', '-n', 'shop', 'ma'], ['maps']],

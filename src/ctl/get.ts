@@ -33,7 +33,7 @@ export function addGet(program: Command, context: Context): void {
     .command('get')
     .summary('show what the mesh serves, enrols and carries')
     .description(
-      'Show services, workloads, endpoints, listeners, routes, clusters, connections or kernel maps.\n\n' +
+      'Show services, workloads, endpoints, listeners, routes, clusters, connections, kernel maps or sources.\n\n' +
         `${kinds.map((kind) => `  ${kind.plural.padEnd(12)} ${[kind.singular, ...kind.aliases].join(', ')}`).join('\n')}`,
     )
     .addArgument(new Argument('[types...]', 'TYPE[,TYPE...] [NAME...], or TYPE/NAME...'))
@@ -58,6 +58,9 @@ Examples:
 
   # Enrolled workloads of one application, with labels and origin
   kmeshctl get workloads -n shop -l 'app=reviews,version in (v1,v2)' -o wide
+
+  # What each control plane was asked for, and what it said
+  kmeshctl get sources
 
   # One object of each kind, as JSON: {"items": [...]}
   kmeshctl get svc/reviews wl/frontend -n shop -o json`,
@@ -160,7 +163,9 @@ async function print(context: Context, found: readonly Found[], options: GetOpti
     const withNamespace = options.allNamespaces === true && kind.namespaced;
     const prefix = found.length > 1 ? `${kind.singular}/` : '';
     const headers = [...(withNamespace ? ['NAMESPACE'] : []), 'NAME', ...kind.headers(wide)];
-    const lines = rows.map((row) => [...(withNamespace ? [row.namespace] : []), prefix + row.name, ...row.cells(wide)]);
+    const lines = rows.map((row) => {
+      return [...(withNamespace ? [row.namespace] : []), prefix + row.name, ...row.cells(wide, context.now())];
+    });
     return table(options.headers ? headers : null, lines);
   });
   context.stdout.write(texts.join('\n'));

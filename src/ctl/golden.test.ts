@@ -38,6 +38,8 @@ const plain = [
   ['get-connections-all', 'get connections -A', 0],
   ['get-connections-name', 'get connections -A -o name', 0],
   ['get-maps-name', 'get maps -o name', 0],
+  ['get-sources', 'get sources', 0],
+  ['get-sources-name', 'get sources -o name', 0],
   ['get-two-kinds', 'get svc,wl -n shop', 0],
   ['status-ok', 'status', 0],
   ['check-ok', 'check', 0],
@@ -120,6 +122,7 @@ describe('golden files', () => {
     const xds = { connected: true, streams: 1, types };
     lab.backend.set({ source: { ...source, name: 'xds', location: 'istiod.istio-system.svc:15012', xds } });
     assertGolden('status-xds', (await lab.ctl('status')).stdout);
+    assertGolden('get-sources-xds', (await lab.ctl('get sources -o wide')).stdout);
   });
 
   test('kmeshctl status at a terminal', async () => {
@@ -149,12 +152,14 @@ describe('golden files', () => {
       },
     });
     assertGolden('status-subscriptions', (await lab.ctl('status')).stdout);
+    assertGolden('get-sources-kubernetes', (await lab.ctl('get sources')).stdout);
   });
 
   test('every file in golden/ is one of a test', () => {
     const tested = [...plain, ...troubled].map(([name]) => `${name}.txt`);
     const others = ['not-ready', 'colour', 'subscriptions', 'xds'].map((name) => `status-${name}.txt`);
-    const all = [...tested, ...others].sort();
+    const sources = ['xds', 'kubernetes'].map((name) => `get-sources-${name}.txt`);
+    const all = [...tested, ...others, ...sources].sort();
     assert.deepEqual(readdirSync(new URL('golden/', import.meta.url)).sort(), all);
   });
 });

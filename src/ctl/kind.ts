@@ -11,7 +11,7 @@ export interface Row {
   /** Other things that a user can give instead of the name. */
   readonly alsoKnownAs: readonly string[];
   readonly labels: Labels;
-  readonly cells: (wide: boolean) => readonly string[];
+  readonly cells: (wide: boolean, nowMs: number) => readonly string[];
 }
 
 /** A kind of object that `get` shows. */
@@ -31,7 +31,7 @@ export interface Kind {
 export interface Column<T> {
   readonly header: string;
   readonly wide?: true;
-  readonly cell: (item: T, wide: boolean) => string;
+  readonly cell: (item: T, wide: boolean, nowMs: number) => string;
 }
 
 export interface KindSpec<T> {
@@ -56,7 +56,7 @@ export function defineKind<T extends object>(spec: KindSpec<T>): Kind {
     name: spec.name(item),
     alsoKnownAs: spec.alsoKnownAs?.(item) ?? [],
     labels: spec.labels?.(item) ?? {},
-    cells: (wide) => understand(spec.plural, () => shown(wide).map((column) => column.cell(item, wide))),
+    cells: (wide, nowMs) => understand(spec.plural, () => shown(wide).map((column) => column.cell(item, wide, nowMs))),
   });
   return {
     singular: spec.singular,

@@ -7,10 +7,11 @@ import type {
   MapItem,
   RouteItem,
   ServiceItem,
+  SourceItem,
   WorkloadItem,
 } from '../api/types.ts';
 import { defineKind, type Kind } from './kind.ts';
-import { humanBytes, humanDuration, humanMicros } from './units.ts';
+import { agoText, humanBytes, humanDuration, humanMicros } from './units.ts';
 
 const shownAddresses = 3;
 
@@ -176,7 +177,40 @@ const maps = defineKind<MapItem>({
   ],
 });
 
-export const kinds: readonly Kind[] = [services, workloads, endpoints, listeners, routes, clusters, connections, maps];
+/** In the shape of `istioctl proxy-status`, and the other sources beside. */
+const sources = defineKind<SourceItem>({
+  singular: 'source',
+  plural: 'sources',
+  aliases: ['src'],
+  // In the order in which sources come before each other, and control planes are asked.
+  ordered: true,
+  name: (item) => item.source,
+  alsoKnownAs: (item) => [item.location, ...(item.subscription === null ? [] : [item.subscription])],
+  columns: [
+    { header: 'LOCATION', cell: (item) => item.location },
+    { header: 'SUBSCRIBED', cell: (item) => item.subscription ?? '' },
+    { header: 'STATE', cell: (item) => item.state },
+    { header: 'OBJECTS', cell: (item) => String(item.objects) },
+    { header: 'REFUSED', cell: (item) => String(item.refused) },
+    { header: 'VERSION', cell: (item) => item.version ?? '' },
+    { header: 'ACK', cell: (item) => (item.acks === null ? '' : String(item.acks)) },
+    { header: 'NACK', cell: (item) => (item.nacks === null ? '' : String(item.nacks)) },
+    { header: 'LAST-HEARD', cell: (item, _wide, nowMs) => agoText(item.lastHeard, nowMs) },
+    { header: 'ERROR', wide: true, cell: (item) => item.error ?? '' },
+  ],
+});
+
+export const kinds: readonly Kind[] = [
+  services,
+  workloads,
+  endpoints,
+  listeners,
+  routes,
+  clusters,
+  connections,
+  maps,
+  sources,
+];
 
 /** The kind of a name, plural or short name; case does not matter. */
 export function findKind(word: string): Kind | undefined {

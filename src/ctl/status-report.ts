@@ -2,7 +2,7 @@ import { problemLine, type SourceStatus, type StatusReport } from '../api/types.
 import { usedPercent } from './kinds.ts';
 import { type Colour, paint, printable } from './style.ts';
 import { table } from './table.ts';
-import { humanDuration } from './units.ts';
+import { agoText, humanDuration } from './units.ts';
 
 /** A map is named in the report from this share of its size on. */
 const nearlyFull = 0.9;
@@ -86,10 +86,6 @@ function subscriptions(sources: readonly SourceStatus[], nowMs: number): string 
   const more = rows.length > shownLines ? `... and ${rows.length - shownLines} more: -o json shows all\n` : '';
   const headers = ['SOURCE', 'SUBSCRIPTION', 'STATE', 'OBJECTS', 'VERSION', 'LAST-HEARD', 'ERROR'];
   return `${table(headers, rows.slice(0, shownLines))}${more}`;
-}
-
-function agoText(time: string | null, nowMs: number): string {
-  return time === null ? '' : `${humanDuration((nowMs - Date.parse(time)) / 1000)} ago`;
 }
 
 function section(title: string, lines: readonly string[]): string {

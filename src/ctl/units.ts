@@ -40,6 +40,11 @@ export function humanDuration(seconds: number): string {
   return `${years}y`;
 }
 
+/** How long ago an RFC 3339 time was: `4m30s ago`; empty when it never was. */
+export function agoText(time: string | null, nowMs: number): string {
+  return time === null ? '' : `${humanDuration((nowMs - Date.parse(time)) / 1000)} ago`;
+}
+
 const unitMs = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 } as const;
 
 /** Milliseconds of a duration as Go writes it: `30s`, `1m30s`, `500ms`, `0`; throws KM6005. */

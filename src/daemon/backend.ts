@@ -69,6 +69,7 @@ export function adminBackend(d: DaemonParts): AdminBackend {
     observe: (follow, gone) => d.telemetry.feed.observe(follow, gone),
     connections: async () => d.telemetry.live().map((event) => connectionItem(event, d.names, systemClock)),
     maps: async () => d.telemetry.maps(),
+    sources: async () => d.sources(),
     configDump: async () => ({
       workloads: workloadItems(d.mesh, d.enrolment),
       services: [...d.mesh.services.values()],

@@ -146,6 +146,11 @@ export class Controller {
     return this.#publisher.sourceDifferences();
   }
 
+  /** Addresses of the workloads that are under the mesh here. */
+  ownAddresses(): readonly string[] {
+    return [...this.#enrolled.values()].flatMap(({ addresses }) => addresses);
+  }
+
   close(): void {
     if (this.#reaper !== null) clearTimeout(this.#reaper);
     this.#reaper = null;

@@ -34,6 +34,7 @@ import { takeLock } from './lock.ts';
 import { MemoryTrim } from './memory.ts';
 import { startMetricsServer } from './metrics-server.ts';
 import { Namespaces } from './namespaces.ts';
+import { OnDemand } from './on-demand.ts';
 import { ProblemLog } from './problem-log.ts';
 import { routeStatusOf } from './route-status.ts';
 import type { Settings } from './settings.ts';
@@ -48,6 +49,7 @@ const shortCutEveryMs = 500;
 const pruneEveryMs = 60_000;
 const sweepEveryMs = 10_000;
 const leaveWithinMs = 5000;
+const onDemandEveryMs = 200;
 
 export interface Output {
   readonly accessLog: AccessLogOutput;
@@ -158,6 +160,15 @@ async function run(
     },
     onApplied: (seconds) => applied.observe(seconds),
   });
+  const onDemand = new OnDemand({
+    unknown: tableOf(plane.maps.km_unknown),
+    own: () => controller.ownAddresses(),
+    demand: (addresses) => {
+      for (const one of more) one.demand?.(addresses);
+    },
+  });
+  const isOnDemand = settings.xds?.onDemand === true;
+  plane.switches.set({ unknown: isOnDemand ? 1 : 0 });
   const layers = new Layers([builder.mesh, ...more.map(({ mesh }) => mesh)]);
   let starting: readonly string[] = ['the kernel programs are not attached yet'];
   const agent = settings.nodeAgent
@@ -286,6 +297,7 @@ async function run(
       if (!attached()) activate();
     }),
     setInterval(lookAtStack, shortCutEveryMs),
+    ...(isOnDemand ? [every(onDemandEveryMs, 'asking for unknown addresses', () => onDemand.poll())] : []),
     every(sweepEveryMs, 'sweeping connections', () => {
       const tables = { flows: plane.maps.km_flow, answers: plane.maps.km_answers, wires: plane.maps.km_wire };
       if (!flows.isEmpty() || !plane.maps.km_wire.isEmpty()) sweepFlows(tables, process.hrtime.bigint());

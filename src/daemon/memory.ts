@@ -4,6 +4,7 @@
  */
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
+import { trimMemory } from '../kernel/syscall.ts';
 
 /** Bytes that the heap may have grown since the last time before it is worth a pause of some 2 ms a megabyte alive. */
 const worthBytes = 24 * 1024 * 1024;
@@ -44,6 +45,7 @@ export class MemoryTrim {
       this.#timer = null;
       if (process.memoryUsage().heapTotal - this.#base < worthBytes) return;
       this.#collect({ type: 'major', execution: 'sync', flavor: 'last-resort' });
+      trimMemory();
       this.#base = process.memoryUsage().heapTotal;
     }, quietMs);
     this.#timer.unref();

@@ -87,6 +87,12 @@ export const sizes: readonly Size[] = [
     what: 'route tables with conditions on the source, times enrolled workloads',
   },
   { map: 'km_enrolment', flag: '--max-enrolled', entries: 16384, what: 'enrolled network namespaces' },
+  {
+    map: 'km_unknown',
+    flag: '--max-unknown-addresses',
+    entries: 4096,
+    what: 'unknown addresses to ask a control plane for (oldest go)',
+  },
   { map: 'km_workload_address', flag: '--max-workload-addresses', entries: 262144, what: 'addresses of workloads' },
   { map: 'km_traffic', flag: '--max-traffic', entries: 262144, what: 'pairs of workloads in the metrics' },
   { map: 'km_requests', flag: '--max-request-rows', entries: 131072, what: 'rows of the metrics of HTTP requests' },

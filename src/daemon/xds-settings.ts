@@ -80,7 +80,7 @@ function identityOf(nodeName: string, env: Env): Identity {
   return {
     podName: first('POD_NAME') || `kmesh-${hostname()}`,
     podNamespace: first('POD_NAMESPACE') || 'kmesh-system',
-    instanceIp: first('INSTANCE_IP') || ownAddress(),
+    instanceIp: first('INSTANCE_IP') || ownAddresses(),
     nodeName,
     serviceAccount: first('SERVICE_ACCOUNT'),
     clusterId: first('CLUSTER_ID', 'ISTIO_META_CLUSTER_ID') || 'Kubernetes',
@@ -104,8 +104,12 @@ function jsonOf(name: string, text: string) {
   }
 }
 
-/** istiod wants an address of the node; ztunnel's fallback is 1.1.1.1. */
-function ownAddress(): string {
+/** istiod wants an address of the node, one of each family that it has; ztunnel's fallback is 1.1.1.1. */
+function ownAddresses(): string {
   const all = Object.values(networkInterfaces()).flatMap((list) => list ?? []);
-  return all.find(({ internal, family }) => !internal && family === 'IPv4')?.address ?? '1.1.1.1';
+  const own = all.filter(({ internal, address }) => !internal && !/^fe[89ab]/i.test(address));
+  const first = (['IPv4', 'IPv6'] as const).flatMap(
+    (wanted) => own.find(({ family }) => family === wanted)?.address ?? [],
+  );
+  return first.length === 0 ? '1.1.1.1' : first.join();
 }

@@ -3,7 +3,7 @@ import type { SourceStatus } from '../api/types.ts';
 import type { Log } from '../base/log.ts';
 import type { Mesh, MeshDelta, Origin, Problem } from '../model/types.ts';
 import { systemClock } from '../source/xds/clock.ts';
-import { systemResolve } from '../source/xds/envoy/dns.ts';
+import { systemResolve } from '../source/xds/dns.ts';
 import { EnvoyWorld } from '../source/xds/envoy/world.ts';
 import { LocalXdsSource } from '../source/xds/local/source.ts';
 import { nodeOf } from '../source/xds/node.ts';
@@ -23,6 +23,8 @@ export interface MeshSource {
   status(): SourceStatus;
   /** Its resources, for the config dump; null: nothing that the mesh does not show. */
   dump(): object | null;
+  /** Asks for what is at these addresses; absent: everything there is was asked for. */
+  readonly demand?: (addresses: readonly string[]) => void;
 }
 
 export interface Told {
@@ -38,7 +40,15 @@ export function meshSources(settings: Settings, log: Log, told: Told): MeshSourc
 }
 
 function localSources(xds: XdsSettings, onChange: (delta: MeshDelta) => void): MeshSource[] {
-  return xds.local === null ? [] : [new LocalXdsSource({ from: xds.local, ...placeOf(xds), onChange })];
+  return xds.local === null
+    ? []
+    : [
+        new LocalXdsSource({
+          from: xds.local,
+          ...placeOf(xds),
+          ...{ clock: systemClock, resolve: systemResolve(), onChange },
+        }),
+      ];
 }
 
 function controlPlanes(settings: Settings, xds: XdsSettings, log: Log, told: Told): MeshSource[] {
@@ -48,13 +58,16 @@ function controlPlanes(settings: Settings, xds: XdsSettings, log: Log, told: Tol
   const transport = new GrpcTransport({ ...server, clusterId: identity.clusterId });
   const logger = log.logger('xds');
   const common = { transport, origin, onDemand, clock: systemClock, random: Math.random, log: logger, ...told };
-  if (settings.mode === 'dual-engine') {
-    const world = new WorkloadWorld({ origin, ...placeOf(xds) });
-    return [new XdsSource({ ...common, world, dialect: 'delta', node: nodeOf('ztunnel', identity) })];
-  }
+  const resolve = systemResolve();
   let source: XdsSource | null = null;
   const changed = (): void => source?.changed();
-  const world = new EnvoyWorld({ origin, clock: systemClock, resolve: systemResolve(), changed });
+  if (settings.mode === 'dual-engine') {
+    const world = new WorkloadWorld({ origin, ...placeOf(xds), dns: { clock: systemClock, resolve, changed } });
+    const { network } = identity;
+    source = new XdsSource({ ...common, network, world, dialect: 'delta', node: nodeOf('ztunnel', identity) });
+    return [source];
+  }
+  const world = new EnvoyWorld({ origin, clock: systemClock, resolve, changed });
   source = new XdsSource({ ...common, world, dialect: 'sotw', node: nodeOf('sidecar', identity) });
   return [source];
 }

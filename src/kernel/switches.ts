@@ -11,6 +11,7 @@ const allOff: KmConfig = {
   wireFirst: 0,
   wireLast: 0,
   tables: 0,
+  unknown: 0,
 };
 
 export class Switches {

@@ -84,6 +84,8 @@ const setrlimitCall: (resource: number, limit: bigint) => number = libc.func(
   'int setrlimit(int resource, uintptr_t limit)',
 );
 
+const mallocTrimCall: (pad: number) => number = libc.func('int malloc_trim(size_t pad)');
+
 const negative = (result: number): number => (result < 0 ? -koffi.errno() : result);
 
 const bpfNumbers: Readonly<Record<string, number>> = { x64: 321, arm64: 280 };
@@ -293,4 +295,9 @@ export function bytesToRead(fd: number): number {
   const count = allocate(4);
   const result = negative(ioctlCall(fd, fionread, count.address));
   return result < 0 ? result : count.view.getInt32(0, true);
+}
+
+/** Gives memory back to the system that the C library keeps for the next who asks: what large messages lay in. */
+export function trimMemory(): void {
+  mallocTrimCall(0);
 }

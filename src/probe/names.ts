@@ -20,17 +20,13 @@ export interface ListenerName {
   readonly port: ServicePort;
 }
 
-interface Entry<T> {
-  value: T;
-  /** Milliseconds since start when it was removed; null while it exists. */
-  removed: number | null;
-}
-
 export const keepRemovedMs = 10 * 60 * 1000;
 
 export class Names {
-  readonly #workloads = new Map<bigint, Entry<Workload>>();
-  readonly #clusters = new Map<bigint, Entry<ClusterName>>();
+  readonly #workloads = new Map<bigint, Workload>();
+  readonly #clusters = new Map<bigint, ClusterName>();
+  /** When those were removed that are not there any more, in milliseconds since start. */
+  readonly #removed = new Map<bigint, number>();
   readonly #byUid = new Map<string, bigint>();
   readonly #byService = new Map<string, readonly bigint[]>();
   readonly #byAddress = new Map<string, Workload>();
@@ -43,11 +39,11 @@ export class Names {
   }
 
   workload(id: bigint): Workload | undefined {
-    return this.#workloads.get(id)?.value;
+    return this.#workloads.get(id);
   }
 
   cluster(id: bigint): ClusterName | undefined {
-    return this.#clusters.get(id)?.value;
+    return this.#clusters.get(id);
   }
 
   /** Of services that are there now. */
@@ -81,35 +77,37 @@ export class Names {
 
   /** False for what was removed long ago or was never known; its name may be needed once more until {@link prune}. */
   exists(id: bigint): boolean {
-    const entry = this.#workloads.get(id) ?? this.#clusters.get(id);
-    return entry !== undefined && !this.#isOld(entry);
+    return (this.#workloads.has(id) || this.#clusters.has(id)) && !this.#isOld(id);
   }
 
   /** Forgets what was removed long ago. */
   prune(): void {
-    for (const map of [this.#workloads, this.#clusters]) {
-      for (const [id, entry] of map) if (this.#isOld(entry)) map.delete(id);
+    for (const id of this.#removed.keys()) {
+      if (!this.#isOld(id)) continue;
+      this.#removed.delete(id);
+      this.#workloads.delete(id);
+      this.#clusters.delete(id);
     }
   }
 
-  #isOld(entry: Entry<unknown>): boolean {
-    return entry.removed !== null && entry.removed < this.#now() - keepRemovedMs;
+  #isOld(id: bigint): boolean {
+    const removed = this.#removed.get(id);
+    return removed !== undefined && removed < this.#now() - keepRemovedMs;
   }
 
   #updateWorkload(uid: string, workload: Workload | undefined, touched: Set<string>): void {
     const id = this.#byUid.get(uid) ?? workloadId(uid);
-    for (const address of this.#workloads.get(id)?.value.addresses ?? []) {
+    for (const address of this.#workloads.get(id)?.addresses ?? []) {
       touched.add(address);
       if (this.#byAddress.get(address)?.uid === uid) this.#byAddress.delete(address);
     }
     if (workload === undefined) {
-      const entry = this.#workloads.get(id);
-      if (entry !== undefined) entry.removed = this.#now();
-      this.#byUid.delete(uid);
+      if (this.#byUid.delete(uid)) this.#removed.set(id, this.#now());
       return;
     }
     this.#byUid.set(uid, id);
-    this.#workloads.set(id, { value: workload, removed: null });
+    this.#workloads.set(id, workload);
+    this.#removed.delete(id);
     if (workload.hostNetwork) return;
     for (const address of workload.addresses) {
       this.#byAddress.set(address, workload);
@@ -118,10 +116,7 @@ export class Names {
   }
 
   #updateService(key: string, service: Service | undefined): void {
-    for (const id of this.#byService.get(key) ?? []) {
-      const entry = this.#clusters.get(id);
-      if (entry !== undefined) entry.removed = this.#now();
-    }
+    for (const id of this.#byService.get(key) ?? []) this.#removed.set(id, this.#now());
     this.#byService.delete(key);
     for (const at of this.#listenersOf.get(key) ?? []) {
       if (this.#listeners.get(at)?.service.key === key) this.#listeners.delete(at);
@@ -133,7 +128,8 @@ export class Names {
       for (const family of [4, 6] as const) {
         for (const subset of ['', ...port.subsets.map(({ name }) => name)]) {
           const id = clusterId(service, port, family, subset);
-          this.#clusters.set(id, { value: { service, port, subset }, removed: null });
+          this.#clusters.set(id, { service, port, subset });
+          this.#removed.delete(id);
           ids.push(id);
         }
       }

@@ -40,6 +40,8 @@ export class Plan {
   readonly clustersGone = new Set<bigint>();
   readonly tablesGone = new Set<string>();
   readonly endpointsGone: bigint[] = [];
+  /** Endpoints and slots that were written already. */
+  written = 0;
 }
 
 const policies: Readonly<Record<ClusterPolicy['balance'], number>> = {

@@ -43,6 +43,9 @@ export interface PublishResult {
 
 export const defaultGraceMs = 1000;
 
+/** So many records of endpoints and slots are planned before they are written. */
+const mostPlanned = 8192;
+
 export class Publisher {
   readonly #tables: Tables;
   readonly #now: () => number;
@@ -187,6 +190,8 @@ export class Publisher {
     for (const [service, compiled] of accepted) {
       if (compiled === null) continue;
       for (const c of compiled.clusters) this.#planCluster(plan, c, now);
+      // Nothing looks at these before a cluster switches to them: a large mesh need not be held as records as a whole.
+      if (plan.endpoints.length + plan.slots.length > mostPlanned) this.#writeEndpoints(plan);
       const { handles, reasons } = this.#planTables(plan, compiled);
       for (const l of compiled.listeners) this.#planListener(plan, l, handles.get(l.table ?? '') ?? 0);
       if (reasons.length > 0) refused.set(service, reasons.join('; '));
@@ -324,16 +329,22 @@ export class Publisher {
     plan.listeners.push([key, value]);
   }
 
+  #writeEndpoints(plan: Plan): void {
+    const t = this.#tables;
+    t.endpointStats.write(plan.endpointStats.splice(0), 'any');
+    plan.written += plan.endpoints.length + plan.slots.length;
+    t.endpoint.write(plan.endpoints.splice(0), 'in-place');
+    t.slot.write(plan.slots.splice(0), 'any');
+  }
+
   #write(plan: Plan): number {
     const t = this.#tables;
-    t.endpointStats.write(plan.endpointStats, 'any');
-    t.endpoint.write(plan.endpoints, 'in-place');
-    t.slot.write(plan.slots, 'any');
+    this.#writeEndpoints(plan);
     t.clusterStats.write(plan.clusterStats, 'any');
     t.cluster.write(plan.clusters, 'in-place');
     const routes = this.#routes.write();
     t.listener.write(plan.listeners, 'in-place');
-    return plan.endpoints.length + plan.slots.length + plan.clusters.length + routes + plan.listeners.length;
+    return plan.written + plan.clusters.length + routes + plan.listeners.length;
   }
 
   #retire(plan: Plan, now: number): number {

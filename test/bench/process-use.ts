@@ -19,6 +19,11 @@ export function cpuSeconds(pid: number): number {
   return nanoseconds.reduce((a, b) => a + b, 0) / 1e9;
 }
 
+/** Seconds that the first thread was ready to run and others had the CPU. */
+export function waitedSeconds(pid: number): number {
+  return Number(readFileSync(`/proc/${pid}/task/${pid}/schedstat`, 'utf8').split(' ')[1]) / 1e9;
+}
+
 /** CPU microseconds of a cgroup v2 and all below it; what the network's softirqs cost is charged to who is on the CPU. */
 export function cgroupCpuUs(path: string): number {
   return Number(/^usage_usec (\d+)$/m.exec(readFileSync(join(path, 'cpu.stat'), 'utf8'))?.[1]);

@@ -3,6 +3,7 @@ import { renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { create, type Message, type MessageInitShape, toBinary } from '@bufbuild/protobuf';
 import type { GenMessage } from '@bufbuild/protobuf/codegenv2';
+import type { Step } from '../../src/source/xds/testing-hostile.ts';
 import type { Lab } from './lab.ts';
 import type { LabProcess } from './process.ts';
 
@@ -22,7 +23,7 @@ export class LabControlPlane {
 
   static async start(lab: Lab): Promise<LabControlPlane> {
     const file = join(lab.directory, 'control-plane.json');
-    writeFileSync(file, JSON.stringify({ serial: 0, resources: [] }));
+    writeFileSync(file, JSON.stringify({ serial: 0, resources: [], steps: [] }));
     const plane = new LabControlPlane(lab, file, spawn(lab, file));
     await plane.process.line(/^ready$/);
     return plane;
@@ -49,17 +50,23 @@ export class LabControlPlane {
     return this;
   }
 
+  /** Takes away every resource of a name, whatever its type. */
+  drop(name: string): this {
+    for (const [key, one] of this.#resources) if (one.name === name) this.#resources.delete(key);
+    return this;
+  }
+
   remove<T extends Message>(schema: GenMessage<T>, name: string): this {
     this.#resources.delete(`type.googleapis.com/${schema.typeName} ${name}`);
     return this;
   }
 
-  /** Sends what changed, and waits until it is on the wire. */
-  async push(): Promise<void> {
+  /** Sends what changed, and waits until it is on the wire; then takes these steps. */
+  async push(...steps: readonly Step[]): Promise<void> {
     this.#serial += 1;
     writeFileSync(
       `${this.#file}.tmp`,
-      JSON.stringify({ serial: this.#serial, resources: [...this.#resources.values()] }),
+      JSON.stringify({ serial: this.#serial, resources: [...this.#resources.values()], steps }),
     );
     renameSync(`${this.#file}.tmp`, this.#file);
     await this.process.line(new RegExp(`^pushed ${this.#serial}$`));

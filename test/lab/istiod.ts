@@ -6,10 +6,14 @@ import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:f
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import type { Lab } from './lab.ts';
+import { patience } from './patience.ts';
 import type { LabProcess } from './process.ts';
 
 /** Where test/lab/istiod/build.sh puts it. */
 export const istiodProgram = join(homedir(), '.cache/kmesh-lab/bin/istiod-lab');
+
+/** Built beside it. */
+export const istioctlProgram = join(homedir(), '.cache/kmesh-lab/bin/istioctl');
 
 /** Why tests with it cannot run here; null: they can. */
 export function istiodMissing(): string | null {
@@ -23,15 +27,20 @@ trustDomain: cluster.local
 `;
 
 export class Istiod {
+  /** Without TLS. */
   readonly address = '127.0.0.1:15010';
-  /** The objects that it reads. */
+  readonly secureAddress = '127.0.0.1:15012';
+  /** The objects that it reads, without {@link kubeconfig}. */
   readonly directory: string;
   readonly #lab: Lab;
+  readonly #objects: readonly string[];
   #process: LabProcess | null = null;
 
-  constructor(lab: Lab) {
+  /** `kubeconfig`: of a real API server whose objects it reads. */
+  constructor(lab: Lab, kubeconfig: string | null = null) {
     this.#lab = lab;
     this.directory = join(lab.directory, 'istiod');
+    this.#objects = kubeconfig === null ? ['-dir', this.directory] : ['-kubeconfig', kubeconfig];
     mkdirSync(this.directory, { recursive: true });
     writeFileSync(join(lab.directory, 'istiod-mesh.yaml'), mesh);
   }
@@ -53,10 +62,10 @@ export class Istiod {
   }
 
   /** Starts it and waits until it serves: it opens the plaintext port last. */
-  async start(): Promise<void> {
-    const program = [istiodProgram, '-dir', this.directory, '-mesh', join(this.#lab.directory, 'istiod-mesh.yaml')];
-    this.#process = this.#lab.node.spawn(program, { env: { PILOT_DEBOUNCE_AFTER: '5ms' } });
-    const deadline = performance.now() + 60_000;
+  async start(more: Readonly<Record<string, string>> = {}): Promise<void> {
+    const program = [istiodProgram, ...this.#objects, '-mesh', join(this.#lab.directory, 'istiod-mesh.yaml')];
+    this.#process = this.#lab.node.spawn(program, { env: { PILOT_DEBOUNCE_AFTER: '5ms', ...more } });
+    const deadline = performance.now() + 60_000 * patience;
     for (;;) {
       const { code } = await this.#lab.node.exec(['bash', '-c', 'exec 3<>/dev/tcp/127.0.0.1/15010'], {
         timeoutMs: 5000,

@@ -43,8 +43,12 @@ export class TestMesh {
   }
 
   /** Starts the daemon and waits until it says that it is ready. */
-  async start(flags: readonly string[] = [], timeoutMs = 20_000 * patience): Promise<LabProcess> {
-    this.#daemon = this.launch(flags);
+  async start(
+    flags: readonly string[] = [],
+    timeoutMs = 20_000 * patience,
+    env: Readonly<Record<string, string>> = {},
+  ): Promise<LabProcess> {
+    this.#daemon = this.launch(flags, env);
     await this.#daemon.line(/ INFO daemon: ready /, { stream: 'stderr', timeoutMs });
     return this.#daemon;
   }
@@ -55,7 +59,7 @@ export class TestMesh {
     return this.#daemon;
   }
 
-  launch(flags: readonly string[] = []): LabProcess {
+  launch(flags: readonly string[] = [], env: Readonly<Record<string, string>> = {}): LabProcess {
     const command = [
       join(this.checkout, 'bin', 'kmesh-daemon'),
       '--config',
@@ -63,7 +67,7 @@ export class TestMesh {
       '--bpf-fs-path',
       join(this.lab.bpfFsPath, 'km'),
     ];
-    return this.lab.node.spawn([...command, '--cgroup2-path', this.lab.cgroup, ...flags]);
+    return this.lab.node.spawn([...command, '--cgroup2-path', this.lab.cgroup, ...flags], { env });
   }
 
   ctl(...args: readonly string[]): Promise<ExecResult> {

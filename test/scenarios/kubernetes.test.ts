@@ -8,7 +8,6 @@ import { join } from 'node:path';
 import { after, before, describe, test as nodeTest } from 'node:test';
 import type { EndpointItem, ItemList } from '../../src/api/types.ts';
 import type { ObjectKind } from '../../src/model/objects.ts';
-import { parseYaml } from '../../src/source/documents.ts';
 import type { ApiObject } from '../../src/source/kubernetes/testing.ts';
 import {
   clientResult,
@@ -23,6 +22,7 @@ import type { Host } from '../lab/host.ts';
 import { many } from '../lab/http-mesh.ts';
 import { shell } from '../lab/ip.ts';
 import { ControlPlane, hasRealServer, serverName } from '../lab/kubernetes/control-plane.ts';
+import { documentedRole } from '../lab/kubernetes/role.ts';
 import { Lab } from '../lab/lab.ts';
 import { file, meshOf, namespace, patience, pod, type TestMesh } from '../lab/mesh.ts';
 import { startNginx } from '../lab/nginx.ts';
@@ -73,14 +73,6 @@ const route: ApiObject = {
   },
 };
 
-/** The rights that docs/sources.md tells people to give. */
-const documentedRole = (): ApiObject & { readonly rules: readonly { readonly apiGroups: readonly string[] }[] } => {
-  const page = readFileSync(join(import.meta.dirname, '..', '..', 'docs', 'sources.md'), 'utf8');
-  const parsed = parseYaml(/```yaml\n([^`]*kind: ClusterRole\n[^`]*)```/.exec(page)?.[1] ?? '');
-  assert.ok('value' in parsed);
-  return parsed.value as ReturnType<typeof documentedRole>;
-};
-
 const anyone: readonly LoadCase[] = [{ from: names, path: '/' }];
 const jane: LoadCase = { from: 'blue', path: '/', fields: ['x-user: jane'] };
 
@@ -91,7 +83,14 @@ describe(`objects of ${serverName}`, { skip: process.getuid?.() !== 0 && process
   let client: Host;
   let servers: Host[];
 
-  const start = (flags: readonly string[] = []) => mesh.start(['--kubeconfig', api.kubeconfig, ...flags]);
+  const start = () => mesh.start(['--kubeconfig', api.kubeconfig, '--log-level', 'debug']);
+  const published = () => mesh.daemon.stderr.split('\n').filter((line) => line.includes(' published '));
+  const allWatched = () =>
+    until(
+      'all is watched again',
+      async () => (await mesh.status()).sources[1]?.resources?.every(({ state }) => state === 'watching') === true,
+      60_000 * patience,
+    );
   const stateOf = async (kind: ObjectKind): Promise<string> => {
     const source = (await mesh.status()).sources.find(({ name }) => name === 'kubernetes');
     return source?.resources?.find(({ name }) => name === kind)?.state ?? '';
@@ -121,7 +120,7 @@ describe(`objects of ${serverName}`, { skip: process.getuid?.() !== 0 && process
     const [red, green, blue] = servers.map((s) => s.ip4);
     await api.apply({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'shop' } });
     await api.apply(kubeService('web', web), slice('web', [red ?? '', green ?? '', blue ?? '']));
-    await start(['--log-level', 'debug']);
+    await start();
     await mesh.settled();
   });
   after(() => lab?.close());
@@ -184,7 +183,6 @@ describe(`objects of ${serverName}`, { skip: process.getuid?.() !== 0 && process
       await load([jane], '--connections', '4', '--rate', '200'),
       await load(anyone, '--new', '--rate', '100'),
     ];
-    const published = () => mesh.daemon.stderr.split('\n').filter((line) => line.includes(' published '));
     const before = published().length;
     await api.kill();
     await mesh.daemon.line(/WARN kubernetes: API server not reached/, { stream: 'stderr' });
@@ -194,9 +192,7 @@ describe(`objects of ${serverName}`, { skip: process.getuid?.() !== 0 && process
     assert.equal(away.counts.services, (await mesh.get('services')).length);
     await api.start();
     await mesh.daemon.line(/INFO kubernetes: API server reached again/, { stream: 'stderr', timeoutMs: 60_000 });
-    const all = async () =>
-      (await mesh.status()).sources[1]?.resources?.every(({ state }) => state === 'watching') === true;
-    await until('all is watched again', all, 60_000 * patience);
+    await allWatched();
     assert.deepEqual(published().slice(before), [], 'what was there is what is there');
     // And it is followed again.
     await api.apply(slice('web-v2', [servers[1]?.ip4 ?? '']));
@@ -237,7 +233,7 @@ describe(`objects of ${serverName}`, { skip: process.getuid?.() !== 0 && process
     }
     const role = documentedRole();
     const rules = role.rules.filter(({ apiGroups }) => apiGroups[0] !== 'gateway.networking.k8s.io');
-    await api.grant({ ...role, rules } as ApiObject);
+    await api.grant({ ...role, rules });
     await mesh.daemon.kill('SIGTERM');
     await start();
     const { problems, sources } = await mesh.status();
@@ -333,6 +329,16 @@ describe(`objects of ${serverName}`, { skip: process.getuid?.() !== 0 && process
         `all endpoints changed in ${((told - changing) / 1000).toFixed(1)} s, the last seen ${seconds(told)} s later`,
       );
     }
+    await mesh.settled();
+    // The server dies with all of it, and comes back: what the kernel has is what there is.
+    const written = published().length;
+    const { counts } = await mesh.status();
+    await api.kill();
+    await mesh.daemon.line(/WARN kubernetes: API server not reached/, { stream: 'stderr' });
+    await api.start();
+    await mesh.daemon.line(/INFO kubernetes: API server reached again/, { stream: 'stderr', timeoutMs: 60_000 });
+    await allWatched();
+    assert.deepEqual([published().slice(written), (await mesh.status()).counts], [[], counts]);
     await mesh.settled();
     const { errors, requests } = await ended(kept);
     assert.deepEqual(errors, {});

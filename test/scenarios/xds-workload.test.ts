@@ -1,7 +1,9 @@
 /** Dual-engine mode: a control plane speaks Istio's workload API, and connections of enrolled pods go where it says. */
 import assert from 'node:assert/strict';
 import { after, before, describe, test as nodeTest } from 'node:test';
+import type { Any } from '@bufbuild/protobuf/wkt';
 import { AuthorizationSchema, IstioAddressSchema } from '../../src/source/xds/gen/messages.gen.ts';
+import { service as serviceOf, web, workload as workloadOf } from '../../src/source/xds/testing-hostile.ts';
 import { manyConnections } from '../lab/clients.ts';
 import { LabControlPlane } from '../lab/control-plane.ts';
 import type { Host } from '../lab/host.ts';
@@ -13,7 +15,6 @@ import { until } from '../lab/sockets.ts';
 
 const test = requireRoot(nodeTest);
 const names = ['red', 'green', 'blue'] as const;
-const web = 'shop/web.shop.svc.cluster.local';
 const vip = '10.96.0.10';
 
 const bytes = (address: string): Uint8Array => Uint8Array.from(address.split('.').map(Number));
@@ -26,36 +27,15 @@ describe('the workload API', { skip: process.getuid?.() !== 0 && process.env['CI
   let servers: Host[];
 
   const uid = (host: Host): string => `Kubernetes//Pod/shop/${host.name}`;
+  const put = (name: string, { typeUrl, value }: Any): void => {
+    plane.put({ name, typeUrl, value: Buffer.from(value).toString('base64') });
+  };
   const workload = (host: Host, rest: { status?: number; capacity?: number } = {}): void => {
-    plane.set(IstioAddressSchema, uid(host), {
-      type: {
-        case: 'workload',
-        value: {
-          uid: uid(host),
-          name: host.name,
-          namespace: 'shop',
-          addresses: [bytes(host.ip4)],
-          serviceAccount: host.name,
-          services: { [web]: { ports: [{ servicePort: 80, targetPort: 8080 }] } },
-          ...rest,
-        } as never,
-      },
-    });
+    const services = { [web]: { ports: [{ servicePort: 80, targetPort: 8080 }] } };
+    const own = { uid: uid(host), name: host.name, serviceAccount: host.name, addresses: [bytes(host.ip4)] };
+    put(uid(host), workloadOf({ ...own, services, ...rest }));
   };
-  const service = (addresses: readonly string[] = [vip]): void => {
-    plane.set(IstioAddressSchema, web, {
-      type: {
-        case: 'service',
-        value: {
-          name: 'web',
-          namespace: 'shop',
-          hostname: 'web.shop.svc.cluster.local',
-          addresses: addresses.map((address) => ({ address: bytes(address) })),
-          ports: [{ servicePort: 80, targetPort: 8080 }],
-        } as never,
-      },
-    });
-  };
+  const service = (init: object = {}): void => put(web, serviceOf(vip, init));
   const answers = async (count = 60) => await manyConnections(client, [vip, '80', String(count)]);
   /** Who answers, when exactly these do; the push is on its way. */
   const answerers = async (wanted: readonly string[]): Promise<void> => {
@@ -119,17 +99,7 @@ describe('the workload API', { skip: process.getuid?.() !== 0 && process.env['CI
   });
 
   test('a bad resource is refused by name, and its last good version stays in force', async () => {
-    plane.set(IstioAddressSchema, web, {
-      type: {
-        case: 'service',
-        value: {
-          name: 'web',
-          namespace: 'shop',
-          hostname: 'web.shop.svc.cluster.local',
-          ports: [{ servicePort: 0 }],
-        } as never,
-      },
-    });
+    service({ ports: [{ servicePort: 0 }] });
     await plane.push();
     await plane.process.line(/^NACK WDS shop\/web.*service.ports\[0\].service_port: 0 is no port/);
     await answerers(names);

@@ -3,7 +3,7 @@ import { array, be16, be32, bytes, chars, s32, u32, u64 } from '../codec.ts';
 import type { Codec } from '../codec.ts';
 
 /** Changes whenever an object of another layout could not share this one's maps. */
-export const schema = 'e245f3da69d4';
+export const schema = '1c6544e81ca4';
 
 // km_phrase is the kernel side's own: a union without a name.
 
@@ -429,6 +429,7 @@ export interface KmConfig {
   readonly wireFirst: number;
   readonly wireLast: number;
   readonly tables: number;
+  readonly unknown: number;
 }
 
 export const kmConfig: Codec<KmConfig> = {
@@ -442,7 +443,7 @@ export const kmConfig: Codec<KmConfig> = {
     view.setUint16(offset + 20, value.wireFirst, true);
     view.setUint16(offset + 22, value.wireLast, true);
     view.setUint32(offset + 24, value.tables, true);
-    view.setUint32(offset + 28, 0);
+    view.setUint32(offset + 28, value.unknown, true);
   },
   decode(view, offset) {
     return {
@@ -454,6 +455,7 @@ export const kmConfig: Codec<KmConfig> = {
       wireFirst: view.getUint16(offset + 20, true),
       wireLast: view.getUint16(offset + 22, true),
       tables: view.getUint32(offset + 24, true),
+      unknown: view.getUint32(offset + 28, true),
     };
   },
 };
@@ -2336,6 +2338,7 @@ export const mapTypes = {
   km_source: { type: 'hash', key: kmSourceKey, value: kmSource, flags: 1 },
   km_traffic: { type: 'hash', key: kmTrafficKey, value: kmTraffic, flags: 1 },
   km_udp_reply: { type: 'lru_hash', key: kmUdpReplyKey, value: kmUdpReply, flags: 0 },
+  km_unknown: { type: 'lru_hash', key: kmAddressKey, value: u64, flags: 0 },
   km_walk: { type: 'array', key: u32, value: kmWalk, flags: 0 },
   km_wire: { type: 'hash', key: kmFlowKey, value: kmWire, flags: 1 },
   km_wire_next: { type: 'percpu_array', key: u32, value: u32, flags: 0 },

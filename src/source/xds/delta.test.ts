@@ -1,42 +1,17 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { create } from '@bufbuild/protobuf';
-import { AnySchema } from '@bufbuild/protobuf/wkt';
 import { problemLine } from '../../model/types.ts';
-import { AuthorizationSchema, IstioAddressSchema } from './gen/messages.gen.ts';
 import { type Started, startSource } from './source-testing.ts';
-import { anyOf, FakeControlPlane, type FakeStream } from './testing.ts';
-import { addressType, authorizationType, clusterType } from './type-urls.ts';
-
-const key = 'shop/web.shop.svc.cluster.local';
+import { FakeControlPlane, type FakeStream, HoldingControlPlane } from './testing.ts';
+import { bytesOf, deltaPushes, web as key, service as serviceAt } from './testing-hostile.ts';
+import { addressType, authorizationType } from './type-urls.ts';
 
 function service(last = 1, key_ = key) {
   const [namespace = '', hostname = ''] = key_.split('/');
-  return anyOf(IstioAddressSchema, {
-    type: {
-      case: 'service',
-      value: {
-        name: 'web',
-        namespace,
-        hostname,
-        addresses: [{ address: Uint8Array.of(10, 96, 0, last) }],
-        ports: [{ servicePort: 80, targetPort: 8080 }],
-      } as never,
-    },
-  });
+  return serviceAt(`10.96.0.${last}`, { namespace, hostname });
 }
 
-const bad = anyOf(IstioAddressSchema, {
-  type: {
-    case: 'service',
-    value: {
-      name: 'web',
-      namespace: 'shop',
-      hostname: 'web.shop.svc.cluster.local',
-      ports: [{ servicePort: 0 }],
-    } as never,
-  },
-});
+const bad = serviceAt('10.96.0.1', { ports: [{ servicePort: 0 }] });
 
 describe('delta ADS over gRPC', () => {
   let plane: FakeControlPlane;
@@ -186,6 +161,43 @@ describe('delta ADS over gRPC', () => {
     finish();
   });
 
+  for (const point of [
+    'at once',
+    'after the first request',
+    'after services',
+    'after policies',
+    'in a large message',
+  ]) {
+    test(`the stream is cut ${point}: the next one begins where it was`, async () => {
+      await begin();
+      if (point !== 'at once') await stream.nextDelta();
+      const resources = [{ name: key, version: '1', resource: service() }];
+      const held = ['after services', 'after policies'].includes(point);
+      if (held) {
+        stream.sendDelta({ typeUrl: addressType, nonce: 'a1', resources });
+        await it.until(() => (it.source.status().xds?.types[0]?.acks ?? 0) > 0, 'the answer');
+      }
+      if (point === 'after policies') stream.sendDelta({ typeUrl: authorizationType, nonce: 'p1' });
+      if (point === 'in a large message') stream.sendRaw(Buffer.alloc(64 * 1024 * 1024));
+      const port = Number(plane.address.split(':')[1]);
+      plane.close();
+      await it.until(() => it.log.has(/the stream ended/), 'the log line');
+      const holding = await HoldingControlPlane.start('127.0.0.1', port);
+      const other = 'shop/other.shop.svc.cluster.local';
+      // The one that was sent before the cut has its version already.
+      holding.put(key, service());
+      holding.put(other, service(2, other));
+      await it.until(() => {
+        it.clock.advance(1000);
+        return it.source.mesh.services.size === 2;
+      }, 'both services');
+      assert.deepEqual([it.source.synced, address()], [true, '10.96.0.1']);
+      assert.deepEqual(it.source.problems(), []);
+      it.source.close();
+      holding.close();
+    });
+  }
+
   test('on demand: nothing unasked, then single names', async () => {
     await begin({ onDemand: true });
     const first = await stream.nextDelta();
@@ -198,106 +210,22 @@ describe('delta ADS over gRPC', () => {
     before(sync);
     after(finish);
 
-    const send = (fields: Parameters<FakeStream['sendDelta']>[0]): void =>
-      stream.sendDelta({ nonce: `h${n}`, ...fields });
-    const one = (resource: ReturnType<typeof service>, name = key) => ({
-      typeUrl: addressType,
-      resources: [{ name, version: 'x', resource }],
-    });
-    let n = 0;
-    /** The push, and what is to be read in the NACK; null: in the log instead. */
-    const pushes: readonly (readonly [string, () => void, RegExp, 'nack' | 'log'])[] = [
-      ['a type that nobody asked for', () => send({ ...one(service()), typeUrl: clusterType }), /nobody asked/, 'log'],
-      ['a type without a name', () => send({ ...one(service()), typeUrl: '' }), /nobody asked/, 'log'],
-      [
-        'a resource of another type',
-        () => send(one(anyOf(AuthorizationSchema, {}))),
-        /resource.type_url: .*Authorization/,
-        'nack',
-      ],
-      [
-        'bytes that are no message',
-        () => send(one(create(AnySchema, { typeUrl: addressType, value: Uint8Array.of(0xff, 0xff, 0xff) }))),
-        /cannot be read/,
-        'nack',
-      ],
-      [
-        'a cut message',
-        () => send(one(create(AnySchema, { typeUrl: addressType, value: service().value.subarray(0, 20) }))),
-        /cannot be read/,
-        'nack',
-      ],
-      [
-        'no resource at all',
-        () => send({ typeUrl: addressType, resources: [{ name: key, version: 'x' }] }),
-        /resource: missing/,
-        'nack',
-      ],
-      ['an empty resource', () => send(one(create(AnySchema, { typeUrl: addressType }))), /type: neither/, 'nack'],
-      [
-        'another name than its own',
-        () => send(one(service(), 'shop/other')),
-        /shop\/other: service: its name is/,
-        'nack',
-      ],
-      ['no name', () => send(one(service(), '')), /service: its name is/, 'nack'],
-      [
-        'sent and removed at once',
-        () => send({ ...one(service()), removedResources: [key] }),
-        /both sent and removed/,
-        'nack',
-      ],
-      [
-        'one name twice',
-        () =>
-          send({
-            typeUrl: addressType,
-            resources: [...(one(service()).resources ?? []), ...one(service(9)).resources],
-          }),
-        /named twice/,
-        'nack',
-      ],
-      ['no nonce', () => send({ ...one(service()), nonce: '' }), /no nonce of its own/, 'log'],
-      [
-        'the same nonce twice',
-        () => {
-          send({ ...one(service()), nonce: 'same' });
-          send({ ...one(service()), nonce: 'same' });
-        },
-        /no nonce of its own.*same/,
-        'log',
-      ],
-      ['a port that is none', () => send(one(bad)), /service_port: 0 is no port/, 'nack'],
-      [
-        'a long list of bad ones',
-        () =>
-          send({
-            typeUrl: addressType,
-            resources: Array.from({ length: 5000 }, (_, i) => ({ name: `shop/h${i}`, version: 'x', resource: bad })),
-          }),
-        /and \d+ more/,
-        'nack',
-      ],
-    ];
-    for (const [what, push, expected, where] of pushes) {
+    // Those that are told in the log are among real traffic in test/scenarios/xds-hostile.test.ts.
+    for (const { what, steps, nack } of deltaPushes('10.96.0.1')) {
+      if (nack === undefined) continue;
       test(what, async () => {
-        n += 1;
-        it.log.lines.length = 0;
-        push();
-        if (where === 'nack') {
-          let answer = await stream.nextDelta();
-          while (answer.responseNonce !== `h${n}`) answer = await stream.nextDelta();
-          assert.match(answer.errorDetail?.message ?? 'ACK', expected);
-          assert.ok((answer.errorDetail?.message ?? '').length < 5000);
-        }
-        await it.until(() => it.log.has(expected), String(expected));
+        for (const step of steps) stream.sendRaw(bytesOf(step) ?? Buffer.alloc(0));
+        let answer = await stream.nextDelta();
+        while (answer.responseNonce !== nack.nonce) answer = await stream.nextDelta();
+        assert.match(answer.errorDetail?.message ?? 'ACK', nack.text);
+        assert.ok((answer.errorDetail?.message ?? '').length < 5000);
         it.clock.advance(5);
         assert.equal(address(), '10.96.0.1');
         assert.equal(it.source.status().xds?.connected, true);
       });
     }
     test('a removal of what was never there is nothing', async () => {
-      send({ typeUrl: addressType, nonce: 'none', removedResources: ['shop/never'] });
+      stream.sendDelta({ typeUrl: addressType, nonce: 'none', removedResources: ['shop/never'] });
       let answer = await stream.nextDelta();
       while (answer.responseNonce !== 'none') answer = await stream.nextDelta();
       assert.equal(answer.errorDetail, undefined);

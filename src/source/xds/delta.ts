@@ -2,26 +2,23 @@
  * Delta ADS: resources come and go one by one. Of a push with bad resources the good ones are taken over, and the NACK
  * names the others. After a reconnect the server is told what is held, with versions, and sends the difference.
  */
-import { create, fromBinary, type MessageInitShape, toBinary } from '@bufbuild/protobuf';
+import { create, type MessageInitShape, toBinary } from '@bufbuild/protobuf';
 import type { Dialect, DialectContext, RequestStream } from './dialect.ts';
-import {
-  DeltaDiscoveryRequestSchema,
-  type DeltaDiscoveryResponse,
-  DeltaDiscoveryResponseSchema,
-  type Node,
-  StatusSchema,
-} from './gen/messages.gen.ts';
+import { DeltaDiscoveryRequestSchema, type Node, StatusSchema } from './gen/messages.gen.ts';
+import { type Response, readResponse } from './responses.ts';
 import { nackText, type Refused, type ResourceSink } from './sink.ts';
 import { TypeState } from './type-state.ts';
-import { shortType } from './type-urls.ts';
+import { addressType, shortType } from './type-urls.ts';
 
 /** google.rpc.Code.INVALID_ARGUMENT */
 const invalidArgument = 3;
+/** So many single names are asked for; what comes after stays as without the mesh. */
+const mostNames = 20_000;
 
 export interface DeltaOptions extends DialectContext {
   readonly node: Node;
   readonly sinks: readonly ResourceSink[];
-  /** Start without the wildcard, and subscribe to names (ztunnel's XDS_ON_DEMAND). */
+  /** Ask for no addresses but those of {@link DeltaDialect.demand} (ztunnel's XDS_ON_DEMAND). */
   readonly onDemand?: boolean;
 }
 
@@ -50,7 +47,7 @@ export class DeltaDialect implements Dialect {
       state.reopen();
       const held = Object.fromEntries(state.versions);
       const names = [...(this.#names.get(state.typeUrl) ?? [])];
-      const only = this.#options.onDemand === true;
+      const only = this.#isOnDemand(state.typeUrl);
       this.#request(state.typeUrl, {
         initialResourceVersions: held,
         // On demand: the wildcard is taken back in the same breath, so that nothing is sent unasked.
@@ -63,15 +60,18 @@ export class DeltaDialect implements Dialect {
     this.#stream = null;
   }
 
-  /** Asks for single resources; only with `onDemand`. */
-  subscribe(typeUrl: string, names: readonly string[]): void {
+  demand(typeUrl: string, names: readonly string[]): void {
+    if (!this.#isOnDemand(typeUrl)) return;
     const known = this.#names.get(typeUrl) ?? new Set();
     this.#names.set(typeUrl, known);
-    const fresh = names.filter((name) => !known.has(name));
+    const fresh = names.filter((name) => !known.has(name)).slice(0, mostNames - known.size);
     for (const name of fresh) known.add(name);
-    if (this.#options.onDemand === true && fresh.length > 0) {
-      this.#request(typeUrl, { resourceNamesSubscribe: fresh });
-    }
+    if (fresh.length > 0) this.#request(typeUrl, { resourceNamesSubscribe: fresh });
+  }
+
+  /** Policies are few, and one that is not asked for would not be kept. */
+  #isOnDemand(typeUrl: string): boolean {
+    return this.#options.onDemand === true && typeUrl === addressType;
   }
 
   resubscribe(): void {}
@@ -80,9 +80,9 @@ export class DeltaDialect implements Dialect {
   drained(): void {}
 
   receive(message: Uint8Array): string | null {
-    let response: DeltaDiscoveryResponse;
+    let response: Response;
     try {
-      response = fromBinary(DeltaDiscoveryResponseSchema, message);
+      response = readResponse(message, 'delta');
     } catch (error) {
       return `a response cannot be read: ${error instanceof Error ? error.message : String(error)}`;
     }
@@ -98,7 +98,7 @@ export class DeltaDialect implements Dialect {
       this.#options.log.warn('a response has no nonce of its own', { type: shortType(typeUrl), nonce });
     }
     state.nonce = nonce;
-    state.version = response.systemVersionInfo === '' ? state.version : response.systemVersionInfo;
+    state.version = response.version === '' ? state.version : response.version;
     state.lastPushMs = this.#options.clock.now();
     state.beginResponse();
     const refused = takeOver(response, sink, state);
@@ -130,20 +130,21 @@ export class DeltaDialect implements Dialect {
   }
 }
 
-function takeOver(response: DeltaDiscoveryResponse, sink: ResourceSink, state: TypeState): Refused[] {
+function takeOver(response: Response, sink: ResourceSink, state: TypeState): Refused[] {
   const refused: Refused[] = [];
   const refuse = (one: Refused): void => {
     refused.push(one);
     state.refuse(one);
   };
   const seen = new Set<string>();
-  const gone = new Set(response.removedResources);
-  for (const { name, version, resource } of response.resources) {
+  const gone = new Set(response.removed);
+  for (const { name, version, resource, unreadable } of response.resources()) {
     if (seen.has(name)) refuse({ name, reason: 'resources: named twice in one response; the first is taken' });
     else if (gone.has(name)) {
       refuse({ name, reason: 'removed_resources: both sent and removed; it is kept' });
       gone.delete(name);
-    } else if (resource === undefined) refuse({ name, reason: 'resource: missing' });
+    } else if (unreadable !== null) refuse({ name, reason: `resource: cannot be read: ${unreadable}` });
+    else if (resource === null) refuse({ name, reason: 'resource: missing' });
     else if (resource.typeUrl !== sink.typeUrl) refuse({ name, reason: `resource.type_url: ${resource.typeUrl}` });
     else {
       const { refusal, partly } = sink.put(resource.value, name);

@@ -17,6 +17,8 @@ export interface Dialect {
   receive(message: Uint8Array): string | null;
   /** Asks for what is wanted now, if that changed. */
   resubscribe(): void;
+  /** Asks for single resources of a type, where it does not ask for all. */
+  demand?(typeUrl: string, names: readonly string[]): void;
 }
 
 export interface RequestStream {

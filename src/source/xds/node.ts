@@ -5,6 +5,7 @@ import { type Node, NodeSchema } from './gen/messages.gen.ts';
 export interface Identity {
   readonly podName: string;
   readonly podNamespace: string;
+  /** The first is in the node's id; more with commas, as `status.podIPs` gives them: istiod then knows both families. */
   readonly instanceIp: string;
   readonly nodeName: string;
   readonly serviceAccount: string;
@@ -34,7 +35,7 @@ export function nodeOf(role: 'sidecar' | 'ztunnel', identity: Identity): Node {
   };
   const wanted = Object.entries(metadata).filter(([, value]) => value !== '');
   return create(NodeSchema, {
-    id: `${role}~${instanceIp}~${podName}.${podNamespace}~${podNamespace}.svc.cluster.local`,
+    id: `${role}~${instanceIp.split(',')[0]}~${podName}.${podNamespace}~${podNamespace}.svc.cluster.local`,
     metadata: Object.fromEntries(wanted),
   });
 }

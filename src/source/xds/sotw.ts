@@ -3,15 +3,10 @@
  * bad resources is answered with a NACK that names them; the good ones are taken over all the same, since each resource
  * stands for itself, and a bad one keeps its last good version.
  */
-import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
+import { create, toBinary } from '@bufbuild/protobuf';
 import type { Dialect, DialectContext, RequestStream } from './dialect.ts';
-import {
-  DiscoveryRequestSchema,
-  type DiscoveryResponse,
-  DiscoveryResponseSchema,
-  type Node,
-  StatusSchema,
-} from './gen/messages.gen.ts';
+import { DiscoveryRequestSchema, type Node, StatusSchema } from './gen/messages.gen.ts';
+import { type Response, readResponse } from './responses.ts';
 import { nackText, type Refused, type ResourceSink } from './sink.ts';
 import { TypeState } from './type-state.ts';
 import { shortType } from './type-urls.ts';
@@ -92,9 +87,9 @@ export class SotwDialect implements Dialect {
   }
 
   receive(message: Uint8Array): string | null {
-    let response: DiscoveryResponse;
+    let response: Response;
     try {
-      response = fromBinary(DiscoveryResponseSchema, message);
+      response = readResponse(message, 'sotw');
     } catch (error) {
       return `a response cannot be read: ${error instanceof Error ? error.message : String(error)}`;
     }
@@ -114,7 +109,7 @@ export class SotwDialect implements Dialect {
     state.beginResponse();
     const refused = takeOver(response, sink, state);
     if (refused.length === 0) {
-      state.version = response.versionInfo;
+      state.version = response.version;
       state.acks += 1;
     } else {
       state.nacks += 1;
@@ -172,7 +167,7 @@ function namesOf({ sink, asked }: Subscription): Names {
   return same ? asked : { all: false, list: [...from].sort(), from };
 }
 
-function takeOver(response: DiscoveryResponse, sink: ResourceSink, state: TypeState): Refused[] {
+function takeOver(response: Response, sink: ResourceSink, state: TypeState): Refused[] {
   const refused: Refused[] = [];
   const listed = new Set<string>();
   let nameless = false;
@@ -182,7 +177,13 @@ function takeOver(response: DiscoveryResponse, sink: ResourceSink, state: TypeSt
     refused.push(one);
     if (name !== null) state.refuse(one);
   };
-  for (const [i, resource] of response.resources.entries()) {
+  let i = -1;
+  for (const { resource, unreadable } of response.resources()) {
+    i += 1;
+    if (resource === null) {
+      refuse(null, i, `cannot be read: ${unreadable}`);
+      continue;
+    }
     if (resource.typeUrl !== sink.typeUrl) {
       refuse(null, i, `type_url: ${resource.typeUrl}`);
       continue;
@@ -192,7 +193,7 @@ function takeOver(response: DiscoveryResponse, sink: ResourceSink, state: TypeSt
     else if (refusal !== null) refuse(name, i, refusal);
     if (name === null) continue;
     listed.add(name);
-    if (refusal === null || partly === true) state.versions.set(name, response.versionInfo);
+    if (refusal === null || partly === true) state.versions.set(name, response.version);
     if (refusal === null) state.refused.delete(name);
   }
   // A push of a wildcard type is the whole: what it does not list is gone. Not so when a resource has no readable name.

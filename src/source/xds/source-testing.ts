@@ -41,6 +41,13 @@ export class ManualClock implements Clock {
   }
 }
 
+/** No name has an address. */
+export const noDns = {
+  clock: new ManualClock(),
+  resolve: (host: string) => Promise.reject(new Error(`no answer for ${host}`)),
+  changed: (): void => undefined,
+};
+
 /** A log that keeps its lines. */
 export class Lines implements Logger {
   readonly name = 'xds';
@@ -90,7 +97,8 @@ export function startSource(
   const clock = new ManualClock();
   const log = new Lines();
   const deltas: MeshDelta[] = [];
-  const world = rest.world ?? new WorkloadWorld({ origin, network: '', node: 'node-1', clusterId: 'Kubernetes' });
+  const world =
+    rest.world ?? new WorkloadWorld({ origin, network: '', node: 'node-1', clusterId: 'Kubernetes', dns: noDns });
   const source = new XdsSource({
     transport: new GrpcTransport({
       address,

@@ -13,7 +13,7 @@ import type { Node } from './gen/messages.gen.ts';
 import { SotwDialect } from './sotw.ts';
 import type { Transport } from './transport.ts';
 import type { TypeState } from './type-state.ts';
-import { shortType } from './type-urls.ts';
+import { addressType, shortType } from './type-urls.ts';
 import type { World } from './world.ts';
 
 export interface XdsSourceOptions {
@@ -23,6 +23,8 @@ export interface XdsSourceOptions {
   /** `delta` for the workload API, `sotw` for Envoy's resources. */
   readonly dialect: 'delta' | 'sotw';
   readonly onDemand: boolean;
+  /** Of the addresses that are asked for on demand. */
+  readonly network?: string;
   readonly node: Node;
   readonly clock: Clock;
   readonly random: () => number;
@@ -80,6 +82,15 @@ export class XdsSource {
   changed(): void {
     this.#dialect.resubscribe();
     this.#flushLater();
+  }
+
+  /** Asks for what is at these addresses, where not everything is asked for. */
+  demand(addresses: readonly string[]): void {
+    const network = this.#options.network ?? '';
+    this.#dialect.demand?.(
+      addressType,
+      addresses.map((address) => `${network}/${address}`),
+    );
   }
 
   /** Its resources, for people. */

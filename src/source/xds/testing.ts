@@ -191,6 +191,8 @@ export class HoldingControlPlane {
   readonly answers: Answer[] = [];
   /** Told after each answer. */
   onAnswer: (() => void) | null = null;
+  /** Told of each stream that a client opens. */
+  onStream: (() => void) | null = null;
   readonly #held = new Map<string, Map<string, Held>>();
   readonly #clients = new Set<Client>();
   /** Names that changed since the last push, by type. */
@@ -205,6 +207,7 @@ export class HoldingControlPlane {
         this.onAnswer?.();
       };
       this.#clients.add(new Client(stream, (typeUrl) => this.#of(typeUrl), answered));
+      this.onStream?.();
     };
   }
 

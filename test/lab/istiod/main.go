@@ -1,5 +1,6 @@
 // istiod-lab is the real istiod for tests, without a cluster: its own server code on an API server that lives in memory and
-// holds the objects of a directory of YAML files. `istiod-lab -dir DIR -mesh FILE [-host ADDRESS]`.
+// holds the objects of a directory of YAML files, or on a real one. `istiod-lab -dir DIR -mesh FILE [-host ADDRESS]`, or
+// `-kubeconfig FILE` in place of `-dir`.
 package main
 
 import (
@@ -30,39 +31,46 @@ func main() {
 	log.SetFlags(0)
 	directory := flag.String("dir", ".", "directory of YAML files")
 	mesh := flag.String("mesh", "", "file with the mesh configuration")
+	kubeconfig := flag.String("kubeconfig", "", "how to reach a real API server")
 	host := flag.String("host", "127.0.0.1", "address to listen at")
 	flag.Parse()
 	if os.Getenv(restarted) == "" {
 		restart()
 	}
-	world := newWorld()
-	if err := world.read(*directory); err != nil {
-		log.Fatal(err)
-	}
 	stop := make(chan struct{})
-	server, err := startServer(world.client, *mesh, *host, stop)
+	options := serverOptions{kubeconfig: *kubeconfig, mesh: *mesh, host: *host}
+	if *kubeconfig == "" {
+		world := newWorld()
+		if err := world.read(*directory); err != nil {
+			log.Fatal(err)
+		}
+		options.client = world.client
+		go follow(world, *directory)
+	}
+	server, err := startServer(options, stop)
 	if err != nil {
 		log.Fatal(err)
 	}
-	go func() {
-		failure := ""
-		for range time.Tick(pollEvery) {
-			// A file that is half written or wrong leaves what there was.
-			text := ""
-			if err := world.read(*directory); err != nil {
-				text = err.Error()
-			}
-			if text != failure && text != "" {
-				log.Print(text)
-			}
-			failure = text
-		}
-	}()
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
 	<-signals
 	close(stop)
 	server.WaitUntilCompletion()
+}
+
+func follow(world *world, directory string) {
+	failure := ""
+	for range time.Tick(pollEvery) {
+		// A file that is half written or wrong leaves what there was.
+		text := ""
+		if err := world.read(directory); err != nil {
+			text = err.Error()
+		}
+		if text != failure && text != "" {
+			log.Print(text)
+		}
+		failure = text
+	}
 }
 
 func restart() {

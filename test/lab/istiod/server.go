@@ -10,13 +10,19 @@ import (
 	"istio.io/istio/pkg/kube"
 )
 
-// startServer starts istiod with a client of our own in place of the one that it would make from a kubeconfig.
-func startServer(client kube.Client, mesh, host string, stop chan struct{}) (*bootstrap.Server, error) {
-	at := func(port string) string { return net.JoinHostPort(host, port) }
+type serverOptions struct {
+	// In place of the one that istiod would make from a kubeconfig; nil: it makes one.
+	client                 kube.Client
+	kubeconfig, mesh, host string
+}
+
+func startServer(options serverOptions, stop chan struct{}) (*bootstrap.Server, error) {
+	at := func(port string) string { return net.JoinHostPort(options.host, port) }
 	arguments := bootstrap.NewPilotArgs(func(a *bootstrap.PilotArgs) {
 		a.Namespace = "istio-system"
 		a.PodName = "istiod"
-		a.MeshConfigFile = mesh
+		a.MeshConfigFile = options.mesh
+		a.RegistryOptions.KubeConfig = options.kubeconfig
 		a.ShutdownDuration = 100 * time.Millisecond
 		a.RegistryOptions.Registries = []string{"Kubernetes"}
 		a.RegistryOptions.KubeOptions.DomainSuffix = "cluster.local"
@@ -32,9 +38,12 @@ func startServer(client kube.Client, mesh, host string, stop chan struct{}) (*bo
 		return nil, err
 	}
 	server, err := bootstrap.NewServer(arguments, func(s *bootstrap.Server) {
+		if options.client == nil {
+			return
+		}
 		// The field is not exported; a client that is there already is kept.
 		field := reflect.ValueOf(s).Elem().FieldByName("kubeClient")
-		reflect.NewAt(field.Type(), unsafe.Pointer(field.UnsafeAddr())).Elem().Set(reflect.ValueOf(client))
+		reflect.NewAt(field.Type(), unsafe.Pointer(field.UnsafeAddr())).Elem().Set(reflect.ValueOf(options.client))
 	})
 	if err != nil {
 		return nil, err

@@ -32,12 +32,15 @@ export class ControlPlane {
   #server: LabProcess | null = null;
   /** Of the user `kmesh`, who may do nothing until {@link grant}. */
   readonly kubeconfig: string;
+  /** Of somebody who may do everything. */
+  readonly adminKubeconfig: string;
   readonly #url = `${hasRealServer ? 'https' : 'http'}://127.0.0.1:${port}`;
 
   constructor(lab: Lab) {
     this.#lab = lab;
     this.#directory = lab.directory;
     this.kubeconfig = join(lab.directory, 'kubeconfig');
+    this.adminKubeconfig = join(lab.directory, 'admin-kubeconfig');
     if (hasRealServer) this.#certificates();
     const cluster = { server: this.#url, ...(hasRealServer ? { 'certificate-authority': 'ca.crt' } : {}) };
     const user = hasRealServer ? { 'client-certificate': 'kmesh.crt', 'client-key': 'kmesh.key' } : {};
@@ -48,6 +51,9 @@ export class ControlPlane {
       contexts: [{ name: 'lab', context: { cluster: 'lab', user: 'kmesh' } }],
     };
     writeFileSync(this.kubeconfig, JSON.stringify(config));
+    const admin = { 'client-certificate': 'admin.crt', 'client-key': 'admin.key' };
+    const users = [{ name: 'kmesh', user: hasRealServer ? admin : {} }];
+    writeFileSync(this.adminKubeconfig, JSON.stringify({ ...config, users }));
   }
 
   /** Starts it, or starts it again, and waits until it is ready. */
@@ -127,6 +133,21 @@ export class ControlPlane {
     ]);
   }
 
+  /** What is at a path; the text of an error when there is nothing. */
+  async read(path: string): Promise<string> {
+    return await this.#get(path);
+  }
+
+  /** A token of a service account, for whom it is to speak to. */
+  async token(namespace: string, account: string, audience: string): Promise<string> {
+    const request = { apiVersion: 'authentication.k8s.io/v1', kind: 'TokenRequest', spec: { audiences: [audience] } };
+    const flags = ['-X', 'POST', '-H', 'content-type: application/json', '-d', JSON.stringify(request)];
+    const text = await this.#get(`/api/v1/namespaces/${namespace}/serviceaccounts/${account}/token`, flags);
+    const { token } = (JSON.parse(text) as { readonly status: { readonly token?: string } }).status;
+    if (token === undefined) throw new Error(`no token for ${namespace}/${account}: ${text}`);
+    return token;
+  }
+
   /** Installs the CRDs whose group has this ending. The stand-in has them. */
   async installCrds(group: string): Promise<void> {
     if (!hasRealServer) return;
@@ -163,8 +184,8 @@ export class ControlPlane {
     return Number(await this.#lab.node.output([...program, ...proof], options));
   }
 
-  async #get(path: string): Promise<string> {
-    return await this.#curl(path);
+  async #get(path: string, flags: readonly string[] = []): Promise<string> {
+    return await this.#curl(path, ...flags);
   }
 
   async #curl(path: string, ...flags: readonly string[]): Promise<string> {
@@ -224,7 +245,7 @@ export class ControlPlane {
       'service-account-signing-key-file': this.#file('server.key'),
       'service-account-issuer': 'https://kubernetes.default.svc',
       'authorization-mode': 'RBAC',
-      'service-cluster-ip-range': '10.96.0.0/12',
+      'service-cluster-ip-range': '10.96.0.0/12,fd00:10:96::/112',
     };
     const command = [join(cache, 'bin', 'kube-apiserver'), ...Object.entries(flags).map(([k, v]) => `--${k}=${v}`)];
     return this.#lab.node.spawn(command, { cgroup: 'outside', files: { stdout: log, stderr: log } });

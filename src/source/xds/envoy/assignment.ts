@@ -1,10 +1,12 @@
 /** Endpoints of a cluster: health, weight, locality and priority, and the share that each gets. */
 import { fromBinary, type JsonObject } from '@bufbuild/protobuf';
+import { addressFamily } from '../../../base/address.ts';
 import { joinShares, type Share } from '../../../model/tcp-routes.ts';
-import type { Endpoint } from '../../../model/types.ts';
+import type * as model from '../../../model/types.ts';
 import {
   type ClusterLoadAssignment,
   ClusterLoadAssignmentPolicySchema,
+  type Endpoint,
   HealthStatus,
   type LbEndpoint,
   MetadataSchema,
@@ -15,6 +17,8 @@ import { hostAndPort } from './address.ts';
 export interface EnvoyEndpoint {
   /** Canonical address, or a name that is to be resolved. */
   readonly host: string;
+  /** Its address of the other family; Envoy would try it next, here it serves the clients of that family. */
+  readonly other?: string;
   readonly port: number;
   readonly weight: number;
   readonly healthy: boolean;
@@ -61,13 +65,25 @@ export function assignmentOf(message: ClusterLoadAssignment, names: boolean): As
 function endpointOf(message: LbEndpoint, path: string, names: boolean): EnvoyEndpoint {
   if (message.hostIdentifier.case !== 'endpoint') return refuse(`${path}.endpoint_name`, 'not supported');
   const { host, port } = hostAndPort(message.hostIdentifier.value.address, `${path}.endpoint.address`, names);
+  const other = otherFamily(host, port, message.hostIdentifier.value, `${path}.endpoint`);
   const { healthStatus, loadBalancingWeight } = message;
   if (loadBalancingWeight === 0) refuse(`${path}.load_balancing_weight`, '0 is not possible, 1 is the least');
   const healthy = healthStatus === HealthStatus.UNKNOWN || healthStatus === HealthStatus.HEALTHY;
   // Degraded ones are used when nothing else is; here they count as unhealthy.
   if (healthStatus < 0 || healthStatus > HealthStatus.DEGRADED)
     refuse(`${path}.health_status`, `unknown value ${healthStatus}`);
-  return { host, port, weight: loadBalancingWeight ?? 1, healthy, metadata: message.metadata };
+  const { metadata } = message;
+  return { host, port, weight: loadBalancingWeight ?? 1, healthy, metadata, ...(other === undefined ? {} : { other }) };
+}
+
+function otherFamily(host: string, port: number, { additionalAddresses }: Endpoint, path: string): string | undefined {
+  const others = additionalAddresses.map((one, i) => {
+    const field = `${path}.additional_addresses[${i}].address`;
+    const found = hostAndPort(one.address, field, false);
+    if (found.port !== port) refuse(field, 'another port is not supported');
+    return found.host;
+  });
+  return others.find((one) => addressFamily(one) !== addressFamily(host));
 }
 
 /** `envoy.lb` of an endpoint. */
@@ -77,7 +93,7 @@ export function lbMetadata({ metadata }: EnvoyEndpoint): JsonObject {
 }
 
 export interface Shared {
-  readonly endpoints: readonly Endpoint[];
+  readonly endpoints: readonly model.Endpoint[];
   readonly unready: number;
 }
 
@@ -120,7 +136,7 @@ export function shareOut(
       const all = group.endpoints.filter(wanted).flatMap((one) => resolve(one).map((address) => ({ ...one, address })));
       const usable = all.filter((one) => one.healthy);
       unready += all.length - usable.length;
-      const endpoints = usable.map(({ address, port, weight }): Endpoint => ({ address, port, weight }));
+      const endpoints = usable.map(({ address, port, weight }): model.Endpoint => ({ address, port, weight }));
       const sum = endpoints.reduce((s, one) => s + one.weight, 0);
       return { endpoints, weight: localities ? group.weight : sum };
     });
@@ -139,7 +155,7 @@ export function shareOut(
 }
 
 /** The same proportions in the smallest whole numbers: large ones cost slots. */
-function reduced(endpoints: readonly Endpoint[]): readonly Endpoint[] {
+function reduced(endpoints: readonly model.Endpoint[]): readonly model.Endpoint[] {
   const divide = (a: number, b: number): number => (b === 0 ? a : divide(b, a % b));
   const common = endpoints.reduce((found, { weight }) => divide(found, weight), 0);
   return common < 2 ? endpoints : endpoints.map((one) => ({ ...one, weight: one.weight / common }));

@@ -124,7 +124,14 @@ export function listenerSpec(message: Listener): ListenerSpec {
     message.listenerSpecifier.case === 'internalListener' ||
     name === 'virtualOutbound' ||
     name === 'virtualInbound';
-  if (foreign) return { name, chains: [], notes };
+  if (foreign) {
+    if (blocksTheRest(message)) {
+      notes.push(
+        'filter_chains: REGISTRY_ONLY is enforced for HTTP at known ports; what else goes to no service passes',
+      );
+    }
+    return { name, chains: [], notes };
+  }
   listenerUse.check(message, '', notes);
   const first = hostAndPort(message.address, 'address', false);
   const more = message.additionalAddresses.map((one, i) =>
@@ -138,6 +145,22 @@ export function listenerSpec(message: Listener): ListenerSpec {
   }
   if (chains.length === 0) refuse('filter_chains', 'empty');
   return { name, chains: joined(chains, all, first.port), notes };
+}
+
+/** Istio's REGISTRY_ONLY: a chain for whatever comes to a listener for everything leads nowhere. */
+function blocksTheRest({ name, filterChains, defaultFilterChain }: Listener): boolean {
+  if (name !== 'virtualOutbound') return false;
+  const chains = [...filterChains, ...(defaultFilterChain === undefined ? [] : [defaultFilterChain])];
+  return chains.some(
+    ({ filterChainMatch, filters }) =>
+      filterChainMatch?.destinationPort === undefined &&
+      filters.some(
+        (filter) =>
+          filter.configType.case === 'typedConfig' &&
+          filter.configType.value.typeUrl === proxyType &&
+          configOf(TcpProxySchema, filter).clusterSpecifier.value === blackHole,
+      ),
+  );
 }
 
 interface Read {

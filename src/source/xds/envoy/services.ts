@@ -100,8 +100,8 @@ export class ServiceMaker {
   }
 
   #select(cluster: ClusterSpec, assignment: Assignment, metadata: JsonObject | null): Shared {
-    const resolve = ({ host }: EnvoyEndpoint): readonly string[] => {
-      if (canonicalAddress(host) !== null) return [host];
+    const resolve = ({ host, other }: EnvoyEndpoint): readonly string[] => {
+      if (canonicalAddress(host) !== null) return other === undefined ? [host] : [host, other];
       const found = this.#lookup.addresses(host);
       return cluster.dns?.onlyFirst === true ? found.slice(0, 1) : found;
     };

@@ -1,31 +1,31 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { create, type MessageInitShape, toBinary } from '@bufbuild/protobuf';
-import type { HttpAction, HttpMatch } from '../../../model/http.ts';
-import type { Service } from '../../../model/types.ts';
+import { create, toBinary } from '@bufbuild/protobuf';
 import { problemLine } from '../../../model/types.ts';
-import {
-  ClusterLoadAssignmentSchema,
-  ClusterSchema,
-  HTTPFaultSchema,
-  HttpConnectionManagerSchema,
-  ListenerSchema,
-  MetadataSchema,
-  RouteConfigurationSchema,
-  TcpProxySchema,
-} from '../gen/messages.gen.ts';
+import { ClusterSchema, MetadataSchema } from '../gen/messages.gen.ts';
 import { ManualClock } from '../source-testing.ts';
 import { recorded } from '../testdata.ts';
-import { anyOf } from '../testing.ts';
+import {
+  base,
+  type ClusterInit,
+  endpoint,
+  host,
+  httpFilter,
+  origin,
+  Plane,
+  plainWeb,
+  portLines,
+  prefix,
+  route,
+  routes80,
+  socket,
+  tcpFilter,
+  toCluster,
+  vhost,
+  web,
+  worldOf,
+} from './testing-plane.ts';
 import { EnvoyWorld } from './world.ts';
-
-const origin = { source: 'xds', file: 'xds://test', line: 0 };
-
-function worldOf(): { world: EnvoyWorld; clock: ManualClock } {
-  const clock = new ManualClock();
-  const resolve = () => Promise.reject(new Error('no DNS here'));
-  return { world: new EnvoyWorld({ origin, clock, resolve, changed: () => undefined }), clock };
-}
 
 function filled(): EnvoyWorld {
   const { world } = worldOf();
@@ -37,28 +37,6 @@ function filled(): EnvoyWorld {
   world.update();
   return world;
 }
-
-const matchText = (match: HttpMatch): string =>
-  [
-    match.path === undefined ? '' : JSON.stringify(match.path),
-    ...(match.headers ?? []).map((h) => `${h.name} ${JSON.stringify(h.match)}`),
-  ]
-    .filter((part) => part !== '')
-    .join(' ');
-const actionText = (action: HttpAction): string =>
-  action.kind === 'forward'
-    ? `${action.clusters.map((one) => `${one.cluster.service}:${one.cluster.port}/${one.cluster.subset} ${one.weight}`).join(', ')} retries ${action.connectRetries}`
-    : JSON.stringify(action);
-const portLines = (s: Service): string[] =>
-  s.ports.flatMap((p) => [
-    `${s.key} ${s.addresses.join(',')}:${p.port} ${p.mode} ${p.policy.balance} -> ${p.endpoints.map((e) => `${e.address}:${e.port}*${e.weight}`).join(' ')}`,
-    ...p.subsets.map((one) => `  ${one.name} -> ${one.endpoints.map((e) => `${e.address}:${e.port}`).join(' ')}`),
-    ...(p.routing?.virtualHosts ?? []).flatMap((host) =>
-      host.routes.map(
-        (r) => `  ${host.domains.join()} ${r.name}: ${r.matches.map(matchText).join(' | ')} => ${actionText(r.action)}`,
-      ),
-    ),
-  ]);
 
 test('the answers of a real istiod become services with routes and subsets', () => {
   const world = filled();
@@ -83,105 +61,6 @@ test('the answers of a real istiod become services with routes and subsets', () 
   );
   assert.ok(warnings.some((line) => /^RDS 80 .*retry_on: only a connect that fails .* not 5xx/.test(line)));
 });
-
-type ClusterInit = MessageInitShape<typeof ClusterSchema>;
-
-/** Says what a control plane says, one resource at a time. */
-class Plane {
-  readonly world: EnvoyWorld;
-  readonly clock: ManualClock;
-
-  constructor() {
-    const { world, clock } = worldOf();
-    this.world = world;
-    this.clock = clock;
-  }
-
-  cluster(name: string, init: object = {}): string | null {
-    const eds = { clusterDiscoveryType: { case: 'type', value: 3 }, edsClusterConfig: {} };
-    return this.#put(0, toBinary(ClusterSchema, create(ClusterSchema, { name, ...eds, ...init } as ClusterInit)));
-  }
-
-  endpoints(clusterName: string, ...addresses: string[]): string | null {
-    return this.assignment({
-      clusterName,
-      endpoints: [{ lbEndpoints: addresses.map((address) => endpoint(address)) }],
-    });
-  }
-
-  assignment(init: object): string | null {
-    return this.#put(1, toBinary(ClusterLoadAssignmentSchema, create(ClusterLoadAssignmentSchema, init as never)));
-  }
-
-  listener(init: object): string | null {
-    return this.#put(2, toBinary(ListenerSchema, create(ListenerSchema, init as never)));
-  }
-
-  routes(init: object): string | null {
-    return this.#put(3, toBinary(RouteConfigurationSchema, create(RouteConfigurationSchema, init as never)));
-  }
-
-  get lines(): string[] {
-    this.world.update();
-    return [...this.world.mesh.services.values()].flatMap(portLines);
-  }
-
-  #put(sink: number, body: Uint8Array): string | null {
-    return this.world.sinks[sink]?.put(body, null).refusal ?? null;
-  }
-}
-
-const socket = (address: string, port: number) =>
-  ({
-    address: { case: 'socketAddress', value: { address, portSpecifier: { case: 'portValue', value: port } } },
-  }) as const;
-const endpoint = (address: string, rest: { weight?: number; health?: number } = {}) =>
-  ({
-    hostIdentifier: { case: 'endpoint', value: { address: socket(address, 8080) } },
-    ...(rest.weight === undefined ? {} : { loadBalancingWeight: rest.weight }),
-    healthStatus: rest.health ?? 0,
-  }) as const;
-
-const any = (schema: Parameters<typeof anyOf>[0], message: object) => anyOf(schema, message as never);
-const tcpFilter = (init: object) =>
-  ({ name: 'tcp', configType: { case: 'typedConfig', value: any(TcpProxySchema as never, init) } }) as const;
-const httpFilter = (init: object) =>
-  ({
-    name: 'http',
-    configType: { case: 'typedConfig', value: any(HttpConnectionManagerSchema as never, init) },
-  }) as const;
-const toCluster = (value: string) => ({ clusterSpecifier: { case: 'cluster', value } });
-const prefix = (value: string) => ({ pathSpecifier: { case: 'prefix', value } });
-const route = (to: object, match: object = prefix('/')) => ({ match, action: { case: 'route', value: to } });
-const host = 'web.shop.svc.cluster.local';
-const base = `outbound|80||${host}`;
-
-/** A listener on every address for port 80, with routes by RDS `80`. */
-const listen80 = (plane: Plane): string | null =>
-  plane.listener({
-    name: '0.0.0.0_80',
-    address: socket('0.0.0.0', 80),
-    filterChains: [{ filters: [httpFilter({ routeSpecifier: { case: 'rds', value: { routeConfigName: '80' } } })] }],
-  } as never);
-const vhost = (routes: object[], rest: object = {}) => ({
-  name: `${host}:80`,
-  domains: [host, '10.96.0.1'],
-  routes,
-  ...rest,
-});
-const routes80 = (plane: Plane, ...virtualHosts: object[]): string | null =>
-  plane.routes({ name: '80', virtualHosts } as never);
-
-/** A web service, all there. */
-function web(): Plane {
-  const plane = new Plane();
-  plane.cluster(base);
-  plane.endpoints(base, '10.0.0.1');
-  listen80(plane);
-  routes80(plane, vhost([route(toCluster(base))]));
-  return plane;
-}
-const plainWeb = `shop/${host} 10.96.0.1:80 http round-robin -> 10.0.0.1:8080*1`;
 
 test('a virtual host with one plain route needs no table', () => {
   assert.deepEqual(web().lines, [plainWeb]);
@@ -425,257 +304,36 @@ test('STRICT_DNS: resolved beside, again after the TTL, the last answer stays wh
   assert.deepEqual(clock.waits, []);
 });
 
-/** What is refused, and how the refusal reads. */
-const refused: readonly (readonly [string, (plane: Plane) => string | null, RegExp])[] = [
-  ['a cluster without a name', (p) => p.cluster(''), /^name: missing/],
-  [
-    'an unknown cluster type',
-    (p) => p.cluster('c', { clusterDiscoveryType: { case: 'type', value: 9 } }),
-    /^type: unknown value 9/,
-  ],
-  [
-    'a custom cluster',
-    (p) => p.cluster('c', { clusterDiscoveryType: { case: 'clusterType', value: new Uint8Array() } }),
-    /^cluster_type: not supported/,
-  ],
-  ['an unknown policy', (p) => p.cluster('c', { lbPolicy: 77 }), /^lb_policy: unknown value 77/],
-  [
-    'a policy of another kind',
-    (p) => p.cluster('c', { loadBalancingPolicy: {} }),
-    /^load_balancing_policy: not supported/,
-  ],
-  [
-    'TLS to a cluster',
-    (p) => p.cluster('c', { transportSocket: { name: 'envoy.transport_sockets.tls' } }),
-    /^transport_socket.name: .*tls/,
-  ],
-  [
-    'an endpoint without an address',
-    (p) => p.assignment({ clusterName: base, endpoints: [{ lbEndpoints: [{}] }] }),
-    /^endpoints\[0\].lb_endpoints\[0\]/,
-  ],
-  ['an endpoint of a name', (p) => p.endpoints(base, 'web.example.com'), /address: "web.example.com" is no IP address/],
-  [
-    'an endpoint without a port',
-    (p) =>
-      p.assignment({
-        clusterName: base,
-        endpoints: [
-          { lbEndpoints: [{ hostIdentifier: { case: 'endpoint', value: { address: socket('10.0.0.1', 0) } } }] },
-        ],
-      }),
-    /port_value: 0 is no port/,
-  ],
-  [
-    'an unknown health',
-    (p) => p.assignment({ clusterName: base, endpoints: [{ lbEndpoints: [endpoint('10.0.0.1', { health: 42 })] }] }),
-    /health_status: unknown value 42/,
-  ],
-  [
-    'a weight of nothing',
-    (p) => p.assignment({ clusterName: base, endpoints: [{ lbEndpoints: [endpoint('10.0.0.1', { weight: 0 })] }] }),
-    /load_balancing_weight: 0/,
-  ],
-  [
-    'dropped overload',
-    (p) => p.assignment({ clusterName: base, policy: { dropOverloads: [new Uint8Array()] } }),
-    /^policy.drop_overloads: not supported/,
-  ],
-  ['a listener without an address', (p) => p.listener({ name: 'l' }), /^address: missing/],
-  [
-    'a listener at a pipe',
-    (p) => p.listener({ name: 'l', address: { address: { case: 'pipe', value: new Uint8Array() } } }),
-    /^address.pipe/,
-  ],
-  [
-    'a UDP listener',
-    (p) =>
-      p.listener({
-        name: 'l',
-        address: { address: { case: 'socketAddress', value: { address: '1.1.1.1', protocol: 1 } } },
-      }),
-    /UDP is not supported/,
-  ],
-  [
-    'a listener without chains',
-    (p) => p.listener({ name: 'l', address: socket('10.96.0.1', 80) }),
-    /^filter_chains: empty/,
-  ],
-  [
-    'a filter that nobody knows',
-    (p) => p.listener({ name: 'l', address: socket('10.96.0.1', 80), filterChains: [{ filters: [{ name: 'lua' }] }] }),
-    /filters\[0\]: filter lua/,
-  ],
-  [
-    'a chain by source',
-    (p) =>
-      p.listener({
-        name: 'l',
-        address: socket('10.96.0.1', 80),
-        filterChains: [{ filterChainMatch: { sourcePorts: [1] }, filters: [tcpFilter(toCluster(base))] }],
-      }),
-    /filter_chain_match.source_ports: not supported/,
-  ],
-  [
-    'an HTTP filter that decides',
-    (p) =>
-      p.listener({
-        name: 'l',
-        address: socket('10.96.0.1', 80),
-        filterChains: [
-          {
-            filters: [
-              httpFilter({
-                routeSpecifier: { case: 'rds', value: { routeConfigName: 'r' } },
-                httpFilters: [{ name: 'envoy.filters.http.rbac' }],
-              }),
-            ],
-          },
-        ],
-      }),
-    /http_filters\[0\]: envoy.filters.http.rbac/,
-  ],
-  [
-    'scoped routes',
-    (p) =>
-      p.listener({
-        name: 'l',
-        address: socket('10.96.0.1', 80),
-        filterChains: [
-          { filters: [httpFilter({ routeSpecifier: { case: 'scopedRoutes', value: new Uint8Array() } })] },
-        ],
-      }),
-    /scoped_routes: not supported/,
-  ],
-  [
-    'a listener that ends TLS',
-    (p) =>
-      p.listener({
-        name: 'l',
-        address: socket('10.96.0.1', 80),
-        filterChains: [
-          { transportSocket: { name: 'envoy.transport_sockets.tls' }, filters: [tcpFilter(toCluster(base))] },
-        ],
-      }),
-    /transport_socket: .*TLS/,
-  ],
-  [
-    'a route without a match',
-    (p) => routes80(p, vhost([{ action: { case: 'route', value: toCluster(base) } }])),
-    /routes\[0\].match: missing/,
-  ],
-  ['a route without an action', (p) => routes80(p, vhost([{ match: prefix('/') }])), /routes\[0\]: action is missing/],
-  [
-    'a cluster by header',
-    (p) => routes80(p, vhost([route({ clusterSpecifier: { case: 'clusterHeader', value: 'x' } })])),
-    /cluster_header: not supported/,
-  ],
-  [
-    'a regular expression in a rewrite',
-    (p) => routes80(p, vhost([route({ ...toCluster(base), regexRewrite: {} })])),
-    /route.regex_rewrite: not supported/,
-  ],
-  ['CORS', (p) => routes80(p, vhost([route({ ...toCluster(base), cors: {} })])), /route.cors: not supported/],
-  [
-    'a changed answer',
-    (p) => routes80(p, vhost([{ ...route(toCluster(base)), responseHeadersToRemove: ['x'] }])),
-    /response_headers_to_remove: not supported/,
-  ],
-  [
-    'a header that frames the message',
-    (p) =>
-      routes80(
-        p,
-        vhost([
-          { ...route(toCluster(base)), requestHeadersToAdd: [{ header: { key: 'Content-Length', value: '1' } }] },
-        ]),
-      ),
-    /Content-Length cannot be changed/,
-  ],
-  [
-    'a line end in a header',
-    (p) =>
-      routes80(
-        p,
-        vhost([{ ...route(toCluster(base)), requestHeadersToAdd: [{ header: { key: 'x', value: 'a\r\nb: c' } }] }]),
-      ),
-    /line ends/,
-  ],
-  [
-    'an operator in a header',
-    (p) =>
-      routes80(
-        p,
-        vhost([{ ...route(toCluster(base)), requestHeadersToAdd: [{ header: { key: 'x', value: '%REQ(a)%' } }] }]),
-      ),
-    /operators are not supported/,
-  ],
-  [
-    'a body for 204',
-    (p) =>
-      routes80(
-        p,
-        vhost([
-          {
-            match: prefix('/'),
-            action: {
-              case: 'directResponse',
-              value: { status: 204, body: { specifier: { case: 'inlineString', value: 'x' } } },
-            },
-          },
-        ]),
-      ),
-    /status 204 has none/,
-  ],
-  [
-    'an unknown redirect code',
-    (p) => routes80(p, vhost([{ match: prefix('/'), action: { case: 'redirect', value: { responseCode: 9 } } }])),
-    /response_code: unknown value 9/,
-  ],
-  ['no domains', (p) => routes80(p, vhost([], { domains: [] })), /virtual_hosts\[0\].domains: empty/],
-  [
-    'a domain twice',
-    (p) => routes80(p, vhost([route(toCluster(base))]), { name: 'b', domains: ['10.96.0.1'], routes: [] }),
-    /10.96.0.1 belongs to web/,
-  ],
-  ['a path with a line end', (p) => routes80(p, vhost([route(toCluster(base), prefix('/a\nb'))])), /match.prefix: /],
-  [
-    'a delay',
-    (p) =>
-      routes80(
-        p,
-        vhost([
-          {
-            ...route(toCluster(base)),
-            typedPerFilterConfig: { 'envoy.filters.http.fault': any(HTTPFaultSchema as never, { delay: {} }) },
-          },
-        ]),
-      ),
-    /delay: not supported/,
-  ],
-  [
-    'settings of a filter that decides',
-    (p) =>
-      routes80(
-        p,
-        vhost([
-          {
-            ...route(toCluster(base)),
-            typedPerFilterConfig: { 'envoy.filters.http.rbac': any(HTTPFaultSchema as never, {}) },
-          },
-        ]),
-      ),
-    /envoy.filters.http.rbac\]: not supported/,
-  ],
-];
-for (const [what, act, reason] of refused) {
-  test(`refused with the field, the last good version stays: ${what}`, () => {
-    const plane = web();
-    plane.world.update();
-    assert.match(act(plane) ?? '', reason);
-    assert.deepEqual(
-      plane.lines.filter((line) => line.startsWith('shop/')),
-      [plainWeb],
-    );
-  });
-}
+test('an endpoint of two families serves clients of both', () => {
+  const plane = web();
+  const additionalAddresses = [{ address: socket('fd00::1', 8080) }];
+  const dual = {
+    hostIdentifier: { case: 'endpoint', value: { address: socket('10.0.0.1', 8080), additionalAddresses } },
+  };
+  assert.equal(
+    plane.assignment({ clusterName: base, endpoints: [{ lbEndpoints: [dual, endpoint('10.0.0.2')] }] }),
+    null,
+  );
+  assert.match(plane.lines[0] ?? '', /-> 10\.0\.0\.1:8080\*1 fd00::1:8080\*1 10\.0\.0\.2:8080\*1$/);
+  const other = [{ address: socket('fd00::1', 8081) }];
+  const odd = {
+    hostIdentifier: { case: 'endpoint', value: { address: socket('10.0.0.1', 8080), additionalAddresses: other } },
+  };
+  assert.match(
+    plane.assignment({ clusterName: base, endpoints: [{ lbEndpoints: [odd] }] }) ?? '',
+    /endpoint.additional_addresses\[0\].address: another port/,
+  );
+});
+
+test('REGISTRY_ONLY is told of where it is not enforced', () => {
+  const told = (cluster: string): boolean => {
+    const plane = new Plane();
+    const filterChains = [{ filters: [tcpFilter(toCluster(cluster))] }];
+    assert.equal(plane.listener({ name: 'virtualOutbound', address: socket('0.0.0.0', 15_001), filterChains }), null);
+    return plane.world
+      .problems()
+      .map(problemLine)
+      .some((line) => /^LDS virtualOutbound .*REGISTRY_ONLY/.test(line));
+  };
+  assert.deepEqual([told('PassthroughCluster'), told('BlackHoleCluster')], [false, true]);
+});

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { problemLine } from '../../../model/types.ts';
+import { noDns } from '../source-testing.ts';
 import { LocalXdsSource } from './source.ts';
 
 const text = `
@@ -57,6 +58,7 @@ function sourceOf(config: string): LocalXdsSource {
     network: '',
     node: 'local',
     clusterId: 'cluster1',
+    ...noDns,
     onChange: () => undefined,
   });
   source.start();
@@ -121,7 +123,14 @@ test('a file that cannot be read leaves what was in force; a file that changes i
   };
   write(text);
   let told: () => void = () => undefined;
-  const source = new LocalXdsSource({ from: { path }, network: '', node: '', clusterId: '', onChange: () => told() });
+  const source = new LocalXdsSource({
+    from: { path },
+    network: '',
+    node: '',
+    clusterId: '',
+    ...noDns,
+    onChange: () => told(),
+  });
   const change = (): Promise<void> =>
     new Promise((resolve) => {
       told = resolve;

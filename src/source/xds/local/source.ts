@@ -6,6 +6,8 @@ import type { FieldPath } from '../../../model/fieldpath.ts';
 import type { Mesh, MeshDelta, Origin, Problem } from '../../../model/types.ts';
 import { fieldLines } from '../../documents.ts';
 import { DirectoryWatch } from '../../watch.ts';
+import type { Clock } from '../clock.ts';
+import type { Resolve } from '../dns.ts';
 import { refusalOf } from '../refusal.ts';
 import { WorkloadWorld } from '../workload/world.ts';
 import { type LocalConfig, readLocalConfig } from './config.ts';
@@ -15,6 +17,8 @@ export interface LocalXdsOptions {
   readonly network: string;
   readonly node: string;
   readonly clusterId: string;
+  readonly clock: Clock;
+  readonly resolve: Resolve;
   readonly onChange: (delta: MeshDelta) => void;
 }
 
@@ -40,7 +44,9 @@ export class LocalXdsSource {
     this.#options = options;
     const file = 'path' in options.from ? options.from.path : '$LOCAL_XDS';
     this.#origin = { source: 'local-xds', file, line: 0 };
-    this.#world = new WorkloadWorld({ origin: this.#origin, ...options });
+    const changed = (): void => options.onChange(this.#world.update());
+    const { clock, resolve } = options;
+    this.#world = new WorkloadWorld({ origin: this.#origin, ...options, dns: { clock, resolve, changed } });
     this.mesh = this.#world.mesh;
     this.#watch =
       'path' in options.from ? new DirectoryWatch(dirname(options.from.path), (name) => this.#touched(name)) : null;
@@ -55,6 +61,7 @@ export class LocalXdsSource {
   close(): void {
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#watch?.close();
+    this.#world.close();
   }
 
   get synced(): boolean {

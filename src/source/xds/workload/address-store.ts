@@ -9,6 +9,7 @@ import { IstioAddressSchema } from '../gen/messages.gen.ts';
 import { refusalOf } from '../refusal.ts';
 import type { ResourceSink, Verdict } from '../sink.ts';
 import { addressType } from '../type-urls.ts';
+import { type DnsOptions, NamedWorkloads } from './named.ts';
 import { nearest, type Place } from './placement.ts';
 import { type ServiceSpec, serviceSpec } from './service-spec.ts';
 import { Sharing, sameSpec, type WorkloadSpec, workloadSpec } from './workload-spec.ts';
@@ -27,6 +28,8 @@ export interface AddressStoreOptions {
   readonly network: string;
   readonly node: string;
   readonly clusterId: string;
+  /** How to ask for the addresses of workloads that only have a name. */
+  readonly dns: DnsOptions;
 }
 
 const usual: ClusterPolicy = { balance: 'random', perConnection: false, connectTimeoutMs: 0 };
@@ -40,8 +43,7 @@ export class AddressStore implements ResourceSink {
   readonly #serviceSpecs = new Map<string, ServiceSpec>();
   /** uids by service. */
   readonly #members = new Map<string, Set<string>>();
-  /** uids of workloads that are only known by a host name. */
-  readonly #named = new Set<string>();
+  readonly #named: NamedWorkloads;
   readonly #sharing = new Sharing();
   #place: Place;
   /** The workload that told where this machine is. */
@@ -53,6 +55,7 @@ export class AddressStore implements ResourceSink {
     this.#options = options;
     const { network, node, clusterId } = options;
     this.#place = { network, node, clusterId, locality: null };
+    this.#named = new NamedWorkloads(options.dns, (spec) => this.#setWorkload(spec.uid, spec));
     this.mesh = { workloads: this.#workloads, services: this.#services };
   }
 
@@ -68,7 +71,7 @@ export class AddressStore implements ResourceSink {
         case 'workload': {
           const spec = workloadSpec(type.value, given, this.#options.origin, this.#sharing);
           name = spec.uid;
-          this.#setWorkload(name, spec);
+          this.#setWorkload(name, this.#named.put(spec));
           break;
         }
         case 'service': {
@@ -89,6 +92,7 @@ export class AddressStore implements ResourceSink {
   }
 
   remove(name: string): void {
+    this.#named.remove(name);
     this.#setWorkload(name, null);
     if (this.#serviceSpecs.delete(name)) this.#dirtyServices.add(name);
   }
@@ -97,6 +101,7 @@ export class AddressStore implements ResourceSink {
   update(): MeshDelta {
     const workloads = this.#dirtyWorkloads;
     this.#dirtyWorkloads = new Set();
+    this.#named.ask();
     this.#locate();
     const services = new Set<string>();
     for (const key of this.#dirtyServices) {
@@ -115,12 +120,13 @@ export class AddressStore implements ResourceSink {
     return { workloads, services };
   }
 
+  close(): void {
+    this.#named.close();
+  }
+
   *notes(): Generator<Note> {
-    for (const uid of this.#named) {
-      const workload = this.#workloads.get(uid);
-      if (workload === undefined) continue;
-      const { namespace, name, hostname } = workload;
-      const note = `workload.hostname: ${hostname} is not resolved; the workload gets no traffic`;
+    for (const [{ namespace, name, hostname }, reason] of this.#named.unresolved()) {
+      const note = `workload.hostname: ${hostname} is not resolved (${reason}); the workload gets no traffic`;
       yield { kind: 'Workload', namespace, name, note };
     }
     for (const [key, { notes }] of this.#serviceSpecs) {
@@ -134,8 +140,6 @@ export class AddressStore implements ResourceSink {
   #setWorkload(uid: string, spec: WorkloadSpec | null): void {
     const old = this.#workloads.get(uid);
     for (const { service } of old?.memberships ?? []) this.#touch(service, uid, false);
-    if (spec !== null && spec.hostname !== '' && spec.addresses.length === 0) this.#named.add(uid);
-    else this.#named.delete(uid);
     if (spec === null) this.#workloads.delete(uid);
     else this.#workloads.set(uid, spec);
     for (const { service } of spec?.memberships ?? []) this.#touch(service, uid, true);

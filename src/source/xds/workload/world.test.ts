@@ -12,13 +12,19 @@ import {
   type IstioWorkload,
   IstioWorkloadSchema,
 } from '../gen/messages.gen.ts';
+import { ManualClock, noDns } from '../source-testing.ts';
 import { recorded } from '../testdata.ts';
+import type { DnsOptions } from './named.ts';
 import { WorkloadWorld } from './world.ts';
 
 const origin = { source: 'xds', file: 'xds://test', line: 0 };
 
 class Fixture {
-  readonly world = new WorkloadWorld({ origin, network: '', node: 'node-1', clusterId: 'Kubernetes' });
+  readonly world: WorkloadWorld;
+
+  constructor(dns: DnsOptions = noDns) {
+    this.world = new WorkloadWorld({ origin, network: '', node: 'node-1', clusterId: 'Kubernetes', dns });
+  }
 
   workload(uid: string, init: MessageInitShape<typeof IstioWorkloadSchema>): string | null {
     const value: IstioWorkload = create(IstioWorkloadSchema, { uid, name: uid, namespace: 'shop', ...init });
@@ -60,7 +66,7 @@ const member = (ports: [number, number][] = [[80, 8080]]) => ({
 });
 
 test('the answers of a real istiod become services with their endpoints', () => {
-  const world = new WorkloadWorld({ origin, network: '', node: '', clusterId: 'Kubernetes' });
+  const world = new WorkloadWorld({ origin, network: '', node: '', clusterId: 'Kubernetes', dns: noDns });
   for (const { name, resource } of recorded('addresses')) {
     assert.deepEqual(world.sinks[0]?.put(resource.value, name), { name, refusal: null });
   }
@@ -190,15 +196,54 @@ test('a waypoint is kept and said to be passed by', () => {
   assert.match(it.world.problems().map(problemLine).join(), /Service shop\/web .*service.waypoint: .*passed by/);
 });
 
-test('a workload that only has a host name is told of', () => {
-  const it = new Fixture();
+test('a workload that only has a host name gets the addresses of that name, as they change', async () => {
+  const clock = new ManualClock();
+  let answer: readonly string[] | null = null;
+  let changes = 0;
+  const asked: string[] = [];
+  const it = new Fixture({
+    clock,
+    resolve: async (host, family) => {
+      asked.push(`${host} ${family}`);
+      if (answer === null || family === 6) throw new Error('no such name');
+      return { addresses: answer, ttlMs: 60_000 };
+    },
+    changed: () => {
+      changes += 1;
+    },
+  });
+  const settled = () => new Promise((resolve) => setImmediate(resolve));
   it.service({});
   it.workload('a', { hostname: 'db.example.com', services: member() });
   assert.deepEqual(it.endpoints, []);
+  await settled();
+  assert.deepEqual(asked, ['db.example.com 4', 'db.example.com 6']);
   const [told] = it.world.problems().map(problemLine);
-  assert.match(told ?? '', /^Workload shop\/a .*workload.hostname: db.example.com is not resolved/);
-  it.workload('a', { addresses: ip(1), services: member() });
+  assert.match(told ?? '', /^Workload shop\/a .*workload.hostname: db.example.com is not resolved .*no such name/);
+  answer = ['10.0.0.9', '10.0.0.8'];
+  clock.advance(5000);
+  await settled();
+  assert.equal(changes, 1);
+  assert.deepEqual(it.endpoints, ['10.0.0.8:8080*1', '10.0.0.9:8080*1']);
   assert.deepEqual(it.world.problems(), []);
+  // It holds for a minute; the same answer in another order is no change.
+  answer = ['10.0.0.8', '10.0.0.9'];
+  clock.advance(59_000);
+  await settled();
+  assert.equal(asked.length, 4);
+  clock.advance(1000);
+  await settled();
+  assert.deepEqual([asked.length, changes], [6, 1]);
+  // What it was stays when nobody answers.
+  answer = null;
+  clock.advance(60_000);
+  await settled();
+  assert.deepEqual(it.endpoints, ['10.0.0.8:8080*1', '10.0.0.9:8080*1']);
+  it.workload('a', { addresses: ip(1), services: member() });
+  assert.deepEqual(it.endpoints, ['10.0.0.1:8080*1']);
+  clock.advance(600_000);
+  await settled();
+  assert.equal(asked.length, 8, 'nobody asks any more');
 });
 
 const bad: readonly (readonly [string, (it: Fixture) => string | null, RegExp])[] = [
@@ -232,7 +277,7 @@ for (const [what, act, reason] of bad) {
 }
 
 test('a policy with a field that this version does not know is refused, however deep it is', () => {
-  const world = new WorkloadWorld({ origin, network: '', node: '', clusterId: '' });
+  const world = new WorkloadWorld({ origin, network: '', node: '', clusterId: '', dns: noDns });
   const policy = create(AuthorizationSchema, {
     namespace: 'shop',
     name: 'p',

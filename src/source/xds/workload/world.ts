@@ -24,6 +24,10 @@ export class WorkloadWorld implements World {
     this.sinks = [this.#addresses, this.#authorization];
   }
 
+  close(): void {
+    this.#addresses.close();
+  }
+
   update(): MeshDelta {
     return this.#addresses.update();
   }

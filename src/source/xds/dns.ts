@@ -1,7 +1,7 @@
 /** Names of DNS clusters, resolved again and again; traffic never waits for it. */
 import { Resolver } from 'node:dns/promises';
-import { canonicalAddress } from '../../../base/address.ts';
-import type { Clock } from '../clock.ts';
+import { canonicalAddress } from '../../base/address.ts';
+import type { Clock } from './clock.ts';
 
 export interface Answer {
   readonly addresses: readonly string[];
