@@ -145,7 +145,7 @@ describe('the stock istiod on the real kube-apiserver, by TLS with a token', { s
     const path = '/api/v1/namespaces/kmesh-system/configmaps/istio-ca-root-cert';
     let certificate = '';
     await until('istiod has published its root certificate', async () => {
-      const { data } = JSON.parse(await api.read(path)) as { readonly data?: Readonly<Record<string, string>> };
+      const { data } = await api.read<{ readonly data?: Readonly<Record<string, string>> }>(path);
       certificate = data?.['root-cert.pem'] ?? '';
       return certificate !== '';
     });

@@ -107,13 +107,6 @@ export class ControlPlane {
     await this.#send([{ path }]);
   }
 
-  /** Kubeconfig of the administrator, beside that of the user `kmesh`. */
-  get adminKubeconfig(): string {
-    const path = this.#file('admin-kubeconfig');
-    writeFileSync(path, readFileSync(this.kubeconfig, 'utf8').replaceAll('kmesh.', 'admin.'));
-    return path;
-  }
-
   /** Gives the user of the kubeconfig this ClusterRole. The stand-in does not ask who somebody is. */
   async grant(role: ApiObject): Promise<void> {
     if (!hasRealServer) return;
@@ -131,11 +124,6 @@ export class ControlPlane {
       { path: `${path}/clusterroles/${name}`, object: role },
       { path: `${path}/clusterrolebindings/${name}`, object: binding },
     ]);
-  }
-
-  /** What is at a path; the text of an error when there is nothing. */
-  async read(path: string): Promise<string> {
-    return await this.#get(path);
   }
 
   /** A token of a service account, for whom it is to speak to. */
@@ -171,7 +159,7 @@ export class ControlPlane {
     }
   }
 
-  /** What is at a path, as the administrator sees it. */
+  /** What is at a path, as the administrator sees it; a Status when there is nothing. */
   async read<T = ApiObject>(path: string): Promise<T> {
     return JSON.parse(await this.#get(path)) as T;
   }
