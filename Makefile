@@ -100,7 +100,7 @@ test-lab: build ## scenarios on a real Kubernetes API server and a real istiod, 
 	$(Q)test/lab/istiod/build.sh
 	$(Q)KMESH_LONG=1 $(NODE) tools/run-tests.ts control-planes
 
-test-cluster: build ## Kmesh on a cluster of two nodes, built first: some 20 minutes, once; the tests take some 6 (root)
+test-cluster: build ## Kmesh on a cluster of two nodes, built first: some 20 minutes, once; the tests take some 10 (root)
 	$(Q)test/lab/cluster/build.sh
 	$(Q)$(MAKE) --no-print-directory image
 	$(Q)$(NODE) tools/run-tests.ts cluster

@@ -43,6 +43,7 @@ if (process.getuid?.() !== 0) {
     process.exit(1);
   }
 }
+if (group === 'all') process.stderr.write("the cluster's tests are not part of this run: make test-cluster\n");
 // One file at a time: the tests of the kernel measure, and two CPUs are few.
 const arguments_ = ['--test', '--test-concurrency=1', '--test-reporter=spec', ...process.argv.slice(3), ...files];
 const { status } = spawnSync(process.execPath, arguments_, { stdio: 'inherit', cwd: root });

@@ -23,6 +23,7 @@ export function istiodMissing(): string | false {
 /** Why no cluster can be brought up here, or false. */
 export function clusterMissing(): string | false {
   if (process.getuid?.() !== 0) return 'needs root: NOT RUN';
+  if (!existsSync('/sys/fs/cgroup/pids')) return 'needs cgroup v1 beside v2: NOT RUN';
   const needed = ['bin/hyperkube', 'images/pause.tar', 'images/coredns.tar', 'images/web.tar', 'crds/istio.yaml'];
   const missing = needed.filter((path) => !existsSync(join(cache, path)));
   if (missing.length > 0) return `no ${missing[0]} in ${cache}, which make test-cluster builds: NOT RUN`;
