@@ -7,7 +7,7 @@
 #ifndef KM_ICMP_H
 #define KM_ICMP_H
 
-#include "km_packet.h"
+#include "km_rewrite.h"
 #include "km_splice.h"
 
 /* linux/icmp.h needs the C library. Both headers are 8 bytes, with the checksum in the third and fourth. */

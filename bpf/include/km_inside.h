@@ -6,7 +6,7 @@
 #ifndef KM_INSIDE_H
 #define KM_INSIDE_H
 
-#include "km_packet.h"
+#include "km_rewrite.h"
 
 /* Asks the routes for the way to w->to: device and MAC addresses. False where the machine does not forward
  * packets, which is what these routes are for, or where the neighbour is not known yet. */

@@ -14,7 +14,7 @@
 #include "km_exchange.h"
 #include "km_flow_end.h"
 #include "km_inside.h"
-#include "km_packet.h"
+#include "km_rewrite.h"
 #include "km_reply_text.h"
 #include "km_short_cut.h"
 #include "km_wire.h"
