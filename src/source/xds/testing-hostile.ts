@@ -137,7 +137,11 @@ export function deltaPushes(vip: string): readonly Hostile[] {
     { what: 'the same nonce twice', steps: [twice, twice], log: /no nonce of its own.*nonce=same/ },
     bad('port 0', ports({ servicePort: 0 }), /web.*ports\[0\].service_port: 0 is no port/),
     bad('port 99999', ports({ servicePort: 99_999 }), /web.*ports\[0\].service_port: 99999 is no port/),
-    bad('a port twice', ports({ servicePort: 80 }, { servicePort: 80 }), /web.*ports\[1\].service_port: 80 is there/),
+    bad(
+      'a port twice',
+      ports({ servicePort: 80 }, { servicePort: 80, targetPort: 1 }),
+      /web.*ports\[1\].service_port: 80 is there/,
+    ),
     bad('an unknown protocol', ports({ servicePort: 80, appProtocol: 99 }), /web.*app_protocol: unknown value 99/),
     bad('an unknown balancing', { loadBalancing: { mode: 9 } }, /web.*load_balancing.mode: unknown value 9/),
     bad(
