@@ -34,5 +34,8 @@ test('names that no namespace can have are refused', () => {
 });
 
 test('kinds that nobody reads are refused', () => {
-  assert.throws(() => kubernetes('--kubernetes-kinds', 'Pod,Deployment'), /some of Namespace, Node, Pod, .* are expected/);
+  assert.throws(
+    () => kubernetes('--kubernetes-kinds', 'Pod,Deployment'),
+    /some of Namespace, Node, Pod, .* are expected/,
+  );
 });

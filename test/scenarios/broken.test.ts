@@ -30,10 +30,7 @@ const broken: Readonly<Record<string, readonly [string, RegExp]>> = {
   'an address that is none': [good.replace('10.96.0.1', '10.96.0'), /:5 spec\.clusterIP: /],
   'a tab for indentation': [good.replace('  selector', '\tselector'), /:6/],
   'a list in place of a map': [good.replace('{app: server}', '[app]'), /:6 spec\.selector: /],
-  'a field that would change traffic': [
-    service('  internalTrafficPolicy: Local\n'),
-    /:10 spec\.internalTrafficPolicy: /,
-  ],
+  'a policy that nobody knows': [service('  internalTrafficPolicy: Near\n'), /:10 spec\.internalTrafficPolicy: /],
   'an affinity that nobody knows': [service('  sessionAffinity: Cookie\n'), /:10 spec\.sessionAffinity: /],
   'no name': [good.replace('name: shop, ', ''), /metadata/],
   'half a file': [good.slice(0, 60), /shop\.yaml:\d+/],

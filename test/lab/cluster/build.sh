@@ -1,7 +1,7 @@
 #!/bin/bash
 # Builds what a cluster of two nodes is made of, by the Go module proxy, into a cache outside the checkout: Kubernetes and etcd
 # as one program, images of pause, CoreDNS and the tests' own pod, and the CRDs. What is there already is left alone.
-# Cost, once: some 20 minutes of one CPU, 250 MB here, 5 GB in Go's own caches, which may be deleted afterwards.
+# Cost, once: some 25 minutes of one CPU, 400 MB here, 5 GB in Go's own caches, which may be deleted afterwards.
 set -euo pipefail
 
 here=$(dirname "$(readlink -f "$0")")
@@ -57,10 +57,14 @@ if [ ! -x "$cache/bin/hyperkube" ]; then
 	for name in etcd kubectl kubelet kube-{apiserver,controller-manager,scheduler,proxy}; do ln -sf hyperkube "$cache/bin/$name"; done
 fi
 
+image_of() { # NAME TAG [PATH=]FILE…
+	local name=$1
+	shift
+	"$("$here/../../../tools/node.sh")" "$here/images.ts" "$cache/images/$name.tar" "$@"
+}
 image() { # NAME TAG: builds go/NAME in the directory that the caller has made
 	build "$cache/bin/$1.image"
-	"$here/../../../tools/node.sh" >/dev/null
-	"$("$here/../../../tools/node.sh")" "$here/images.ts" "$cache/images/$1.tar" "$2" "$cache/bin/$1.image"
+	image_of "$1" "$2" "$cache/bin/$1.image"
 	rm "$cache/bin/$1.image"
 }
 if [ ! -e "$cache/images/coredns.tar" ]; then
@@ -76,6 +80,41 @@ for name in pause web; do
 	printf 'module %s\n\ngo 1.21\n' "$name" >go.mod
 	image "$name" "localhost/$name:1"
 done
+
+# The Gateway API's own tests, and the servers and clients that they bring up.
+suite=$cache/src/conformance
+if [ ! -x "$cache/bin/gwconf.test" ] || [ ! -e "$cache/images/echo-basic.tar" ]; then
+	echo "  GO       the Gateway API's conformance suite $gateway: some minutes"
+	mkdir -p "$suite" && cp "$here/go/conformance/conformance_test.go" "$suite" && cd "$suite"
+	{
+		printf 'module conformance\n\ngo 1.26.0\n\n'
+		printf 'require sigs.k8s.io/gateway-api %s\n' "$gateway" "$gateway" | sed '2s|gateway-api|gateway-api/conformance|'
+	} >go.mod
+	go test -mod=mod -ldflags '-s -w' -c -o "$cache/bin/gwconf.test.part" .
+	mv "$cache/bin/gwconf.test.part" "$cache/bin/gwconf.test"
+	go build -mod=mod -ldflags '-s -w' -o "$cache/bin/echo-basic.image" sigs.k8s.io/gateway-api/conformance/echo-basic
+	image_of echo-basic registry.k8s.io/gateway-api/echo-basic:v1.5.1 "/echo-basic=$cache/bin/echo-basic.image"
+	rm "$cache/bin/echo-basic.image"
+fi
+if [ ! -e "$cache/images/echo-advanced.tar" ]; then
+	echo "  GO       Istio's echo, which the suite calls echo-advanced: some minutes"
+	mkdir -p "$cache/src/echo" && cd "$cache/src/echo"
+	module=$(module_directory istio.io/istio "$istiod")
+	{
+		printf 'module echo\n\ngo 1.26.0\n\nrequire istio.io/istio %s\n' "$istiod"
+		sed -n '/^replace/,$p' "$module/go.mod"
+	} >go.mod
+	cp "$module/go.sum" go.sum
+	for name in client server; do
+		go build -mod=mod -ldflags '-s -w' -o "$cache/bin/$name.image" "istio.io/istio/pkg/test/echo/cmd/$name"
+	done
+	openssl req -x509 -newkey rsa:2048 -nodes -days 3650 -subj /CN=echo -addext subjectAltName=DNS:echo \
+		-keyout "$cache/bin/cert.key" -out "$cache/bin/cert.crt" 2>/dev/null
+	image_of echo-advanced registry.k8s.io/gateway-api/echo-advanced:v1.5.1 \
+		"/usr/local/bin/server=$cache/bin/server.image" "/usr/local/bin/client=$cache/bin/client.image" \
+		"/cert.crt=$cache/bin/cert.crt" "/cert.key=$cache/bin/cert.key"
+	rm "$cache"/bin/{client,server}.image "$cache"/bin/cert.{crt,key}
+fi
 
 if [ ! -e "$cache/crds/istio.yaml" ]; then
 	echo "  CRDS     Gateway API $gateway, Istio $istio"

@@ -2,7 +2,7 @@
  * A Kubernetes cluster of two nodes on this machine, with everything real but the machines: etcd, API server, controllers,
  * scheduler, and on each node containerd, kubelet, kube-proxy and CNI's ptp plugin. build.sh builds what it is made of.
  */
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { ClusterNode, type Output, removeLan } from './cluster-node.ts';
@@ -18,6 +18,15 @@ const manifests = join(import.meta.dirname, 'manifests');
 export function istiodMissing(): string | false {
   const program = join(cache, 'bin', 'pilot-discovery');
   return existsSync(program) ? clusterMissing() : `no ${program}, which make test-cluster builds: NOT RUN`;
+}
+
+/** Why the Gateway API's conformance suite cannot be run in a cluster, or false. */
+export function conformanceMissing(): string | false {
+  const needed = ['bin/gwconf.test', 'images/echo-basic.tar', 'images/echo-advanced.tar'];
+  const missing = needed.find((path) => !existsSync(join(cache, path)));
+  return missing === undefined
+    ? clusterMissing()
+    : `no ${missing} in ${cache}, which make test-cluster builds: NOT RUN`;
 }
 
 /** Why no cluster can be brought up here, or false. */
@@ -126,6 +135,33 @@ export class Cluster {
   async importKmesh(): Promise<void> {
     const image = join(root, 'build', 'kmesh-image.tar');
     await Promise.all(this.nodes.map((node) => importImage(node, image)));
+  }
+
+  /** One of the images that build.sh makes, on every node. */
+  async importImage(name: string): Promise<void> {
+    await Promise.all(this.nodes.map((node) => importImage(node, join(cache, 'images', `${name}.tar`))));
+  }
+
+  /**
+   * The Gateway API's conformance suite with these flags. Returns what it printed and the report that it wrote; a test
+   * that fails is no error here.
+   */
+  async conformance(flags: readonly string[], timeoutMs: number): Promise<{ output: string; report: string }> {
+    const [first] = this.nodes;
+    const path = join(first.directory, 'conformance.yaml');
+    rmSync(path, { force: true });
+    const command = [
+      'gwconf.test',
+      '-test.v',
+      '-test.run',
+      'TestConformance',
+      `-test.timeout=${timeoutMs}ms`,
+      ...flags,
+    ];
+    const script = 'export KUBECONFIG=$1; shift; "$@" 2>&1 || true';
+    const shell = ['sh', '-c', script, 'sh', this.#kubeconfig, ...command, '-report-output', path];
+    const { stdout } = await first.exec(shell, { timeoutMs: timeoutMs + 30_000 });
+    return { output: stdout, report: existsSync(path) ? readFileSync(path, 'utf8') : '' };
   }
 
   /** A program of this machine that asks the cluster as administrator, in the first node. */
