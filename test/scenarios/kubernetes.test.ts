@@ -284,6 +284,9 @@ describe(`objects of ${serverName}`, { skip: process.getuid?.() !== 0 && process
       const device = (await lab.node.output(['ip', '-o', 'route', 'get', server.ip4])).match(/dev (\S+)/)?.[1] ?? '';
       await shell('ip -batch -', routes.replaceAll(`via ${server.ip4}`, `dev ${device}`), lab.node.netnsPath);
     }
+    // So that it knows whose these addresses are: it would find out at the next change of some namespace.
+    await mesh.daemon.kill('SIGTERM');
+    await start();
     const ip = (i: number) => `10.97.${i >> 8}.${i & 255}`;
     const set = (i: number, generation: number) =>
       Array.from(
