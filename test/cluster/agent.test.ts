@@ -30,7 +30,6 @@ import {
 import { waitFor } from '../lab/cluster/wait.ts';
 
 const missing = clusterMissing();
-const proxyMode = process.env['PROXY_MODE'] === 'nftables' ? 'nftables' : 'iptables';
 const nodes = ['n1', 'n2'] as const;
 const label = 'istio.io/dataplane-mode';
 
@@ -39,7 +38,7 @@ describe('the agent of a node', { skip: missing }, () => {
   let readyMs = 0;
 
   before(async () => {
-    cluster = await Cluster.up({ proxyMode });
+    cluster = await Cluster.up();
     const begun = performance.now();
     await cluster.installKmesh();
     await cluster.kubectl(['-n', agentNamespace, 'rollout', 'status', 'ds/kmesh', '--timeout=60s']);

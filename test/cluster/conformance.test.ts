@@ -7,14 +7,12 @@ import { writeFileSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 import { load } from 'js-yaml';
 import { chart, findHelm } from '../../tools/chart.ts';
-import { Cluster, conformanceMissing } from '../lab/cluster/cluster.ts';
-import { prefix } from '../lab/cluster/cluster-node.ts';
-import { agentNamespace } from '../lab/cluster/kmesh.ts';
+import { Cluster, conformanceMissing, proxyMode } from '../lab/cluster/cluster.ts';
+import { agentNamespace, chartValues } from '../lab/cluster/kmesh.ts';
 
 const missing = conformanceMissing();
 const helm = findHelm();
 const skip = missing !== false ? missing : helm === null ? 'no helm: NOT RUN' : false;
-const proxyMode = process.env['PROXY_MODE'] === 'nftables' ? 'nftables' : 'iptables';
 const suiteMs = 1_500_000;
 
 /** What Kmesh claims: README.md says the same. */
@@ -24,12 +22,6 @@ const features = [
   ...['MeshConsumerRoute', 'MeshClusterIPMatching', 'MeshHTTPRouteRewritePath', 'MeshHTTPRouteSchemeRedirect'],
   ...['MeshHTTPRouteRedirectPort', 'MeshHTTPRouteRedirectPath', 'MeshHTTPRouteBackendRequestHeaderModification'],
   ...['MeshHTTPRouteQueryParamMatching', 'MeshHTTPRouteNamedRouteRule'],
-];
-
-/** The nodes share one machine, and its cgroups. */
-const values = [
-  ...['--set', 'deploy.kmesh.imagePullPolicy=Never', '--set', 'deploy.kmesh.host.cgroup2=/sys/fs/cgroup/unified'],
-  ...['--set-string', `deploy.kmesh.host.cgroup2SubPath=${prefix}-$(NODE_NAME)`],
 ];
 
 interface Report {
@@ -49,10 +41,19 @@ interface Report {
 describe(`Gateway API conformance, kube-proxy ${proxyMode}`, { skip }, () => {
   let cluster: Cluster;
   before(async () => {
-    cluster = await Cluster.up({ proxyMode });
+    cluster = await Cluster.up();
     await cluster.importKmesh();
     for (const name of ['echo-basic', 'echo-advanced']) await cluster.importImage(name);
-    await cluster.asAdmin(helm ?? '', 'install', 'kmesh', chart, '--create-namespace', ...values, '-n', agentNamespace);
+    await cluster.asAdmin(
+      helm ?? '',
+      'install',
+      'kmesh',
+      chart,
+      '--create-namespace',
+      ...chartValues,
+      '-n',
+      agentNamespace,
+    );
     await cluster.kubectl(['-n', agentNamespace, 'rollout', 'status', 'ds/kmesh', '--timeout=90s'], {
       timeoutMs: 95_000,
     });

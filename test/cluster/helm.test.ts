@@ -8,7 +8,7 @@ import { after, before, describe, test } from 'node:test';
 import { chart, findHelm } from '../../tools/chart.ts';
 import { Cluster, clusterMissing } from '../lab/cluster/cluster.ts';
 import { prefix } from '../lab/cluster/cluster-node.ts';
-import { agentNamespace, devicesWithPrograms, enrolled } from '../lab/cluster/kmesh.ts';
+import { agentNamespace, chartValues, devicesWithPrograms, enrolled } from '../lab/cluster/kmesh.ts';
 import { Load } from '../lab/cluster/load.ts';
 import {
   deployment,
@@ -26,14 +26,7 @@ const missing = clusterMissing();
 const helm = findHelm();
 const skip = missing !== false ? missing : helm === null ? 'no helm: NOT RUN' : false;
 const kmeshctl = join(import.meta.dirname, '..', '..', 'bin', 'kmeshctl');
-const proxyMode = process.env['PROXY_MODE'] === 'nftables' ? 'nftables' : 'iptables';
 const nodes = ['n1', 'n2'] as const;
-
-/** The nodes share one machine, and its cgroups. */
-const values = [
-  ...['--set', 'deploy.kmesh.imagePullPolicy=Never', '--set', 'deploy.kmesh.host.cgroup2=/sys/fs/cgroup/unified'],
-  ...['--set-string', `deploy.kmesh.host.cgroup2SubPath=${prefix}-$(NODE_NAME)`],
-];
 
 describe('Kmesh by its Helm chart', { skip }, () => {
   let cluster: Cluster;
@@ -74,11 +67,11 @@ describe('Kmesh by its Helm chart', { skip }, () => {
   };
 
   before(async () => {
-    cluster = await Cluster.up({ proxyMode });
+    cluster = await Cluster.up();
     await cluster.importKmesh();
     before_ = new Map(await Promise.all(nodes.map(async (node) => [node, await state(node)] as const)));
     const begun = performance.now();
-    await release('install', chart, '--create-namespace', ...values);
+    await release('install', chart, '--create-namespace', ...chartValues);
     await rolledOut();
     readyMs = performance.now() - begun;
     await cluster.apply(
@@ -152,7 +145,7 @@ describe('Kmesh by its Helm chart', { skip }, () => {
     const load = await Load.of(cluster, 'shop', pods);
     await load.flows();
     await load.take();
-    await release('upgrade', chart, ...values, '--set', 'deploy.kmesh.logLevel=debug');
+    await release('upgrade', chart, ...chartValues, '--set', 'deploy.kmesh.logLevel=debug');
     await rolledOut();
     t.diagnostic(`${await load.allGood('helm upgrade')} requests, none failed`);
   });

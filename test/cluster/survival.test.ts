@@ -8,7 +8,6 @@ import { deployment, list, loadPod, namespace, service } from '../lab/cluster/sh
 import { waitFor } from '../lab/cluster/wait.ts';
 
 const missing = clusterMissing();
-const proxyMode = process.env['PROXY_MODE'] === 'nftables' ? 'nftables' : 'iptables';
 const nodes = ['n1', 'n2'] as const;
 
 describe('traffic goes on', { skip: missing }, () => {
@@ -16,7 +15,7 @@ describe('traffic goes on', { skip: missing }, () => {
   let load: Load;
 
   before(async () => {
-    cluster = await Cluster.up({ proxyMode });
+    cluster = await Cluster.up();
     await cluster.installKmesh();
     await cluster.kubectl(['-n', agentNamespace, 'rollout', 'status', 'ds/kmesh', '--timeout=60s']);
     const pods = nodes.map((node) =>

@@ -11,6 +11,7 @@ import { Host } from '../lab/host.ts';
 import { shell } from '../lab/ip.ts';
 import { agentRole } from '../lab/kubernetes/agent-role.ts';
 import { ControlPlane, hasRealServer } from '../lab/kubernetes/control-plane.ts';
+import { serviceOf } from '../lab/kubernetes/objects.ts';
 import { Lab } from '../lab/lab.ts';
 import { meshOf, patience, type TestMesh } from '../lab/mesh.ts';
 import { startNginx } from '../lab/nginx.ts';
@@ -99,22 +100,7 @@ describe('pods that a container runtime starts', { skip: why }, () => {
       const account = { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name: 'default', namespace } };
       await api.applyAt(`/api/v1/namespaces/${namespace}/serviceaccounts/default`, account);
     }
-    await api.apply(
-      {
-        apiVersion: 'v1',
-        kind: 'Service',
-        metadata: { name: 'web', namespace: 'shop' },
-        spec: { clusterIP: web, ports: [{ name: 'http', port: 80, targetPort: 8080 }] },
-      },
-      {
-        apiVersion: 'discovery.k8s.io/v1',
-        kind: 'EndpointSlice',
-        metadata: { name: 'web-a', namespace: 'shop', labels: { 'kubernetes.io/service-name': 'web' } },
-        addressType: 'IPv4',
-        ports: [{ name: 'http', port: 8080, protocol: 'TCP' }],
-        endpoints: [{ addresses: [server.ip4], conditions: { ready: true } }],
-      },
-    );
+    await api.apply(...serviceOf('web', web, server.ip4));
     mesh = meshOf(lab);
     await start();
     await chained();

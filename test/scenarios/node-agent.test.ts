@@ -9,6 +9,7 @@ import { after, before, describe, test as nodeTest } from 'node:test';
 import type { WorkloadItem } from '../../src/api/types.ts';
 import type { Host } from '../lab/host.ts';
 import { ControlPlane, hasRealServer } from '../lab/kubernetes/control-plane.ts';
+import { serviceOf } from '../lab/kubernetes/objects.ts';
 import { Lab } from '../lab/lab.ts';
 import { meshOf, patience, type TestMesh } from '../lab/mesh.ts';
 import { startNginx } from '../lab/nginx.ts';
@@ -96,22 +97,7 @@ describe('the agent of a Kubernetes node', { skip: why }, () => {
     await api.apply({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'shop', labels: { [label]: 'Kmesh' } } });
     const account = { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name: 'default', namespace: 'shop' } };
     await api.applyAt('/api/v1/namespaces/shop/serviceaccounts/default', account);
-    await api.apply(
-      {
-        apiVersion: 'v1',
-        kind: 'Service',
-        metadata: { name: 'web', namespace: 'shop' },
-        spec: { clusterIP: web, ports: [{ name: 'http', port: 80, targetPort: 8080 }] },
-      },
-      {
-        apiVersion: 'discovery.k8s.io/v1',
-        kind: 'EndpointSlice',
-        metadata: { name: 'web-a', namespace: 'shop', labels: { 'kubernetes.io/service-name': 'web' } },
-        addressType: 'IPv4',
-        ports: [{ name: 'http', port: 8080, protocol: 'TCP' }],
-        endpoints: [{ addresses: [server.ip4], conditions: { ready: true } }],
-      },
-    );
+    await api.apply(...serviceOf('web', web, server.ip4));
     mesh = meshOf(lab);
     await start();
   });

@@ -40,9 +40,8 @@ export function clusterMissing(): string | false {
   return existsSync(image) ? false : `no ${image}, which make test-cluster builds: NOT RUN`;
 }
 
-export interface ClusterOptions {
-  readonly proxyMode?: 'iptables' | 'nftables';
-}
+/** How kube-proxy works in the cluster: PROXY_MODE. */
+export const proxyMode = process.env['PROXY_MODE'] === 'nftables' ? 'nftables' : 'iptables';
 
 export class Cluster {
   readonly nodes: readonly [ClusterNode, ClusterNode];
@@ -56,7 +55,7 @@ export class Cluster {
   }
 
   /** Brings everything up; takes down what an earlier run has left. */
-  static async up(options: ClusterOptions = {}): Promise<Cluster> {
+  static async up(): Promise<Cluster> {
     await Cluster.down();
     const nodes = clusterNodes();
     const [first] = nodes;
@@ -65,7 +64,7 @@ export class Cluster {
     const pki = new Pki(join(run, 'pki'), `https://${first.ip}:6443`, [...names, 'IP:10.96.0.1', `IP:${first.ip}`]);
     const cluster = new Cluster(nodes, pki);
     await cluster.#startControlPlane();
-    await Promise.all(nodes.map((node) => cluster.#startNode(node, options.proxyMode ?? 'iptables')));
+    await Promise.all(nodes.map((node) => cluster.#startNode(node)));
     for (const { name } of nodes) {
       const ready = ['wait', '--for=condition=Ready', `node/${name}`, '--timeout=5s'];
       await waitFor(`node ${name}`, () => cluster.kubectl(ready), 90_000);
@@ -255,7 +254,7 @@ export class Cluster {
     await waitFor('the API server', () => this.kubectl(['get', '--raw', '/readyz']), 90_000);
   }
 
-  async #startNode(node: ClusterNode, proxyMode: string): Promise<void> {
+  async #startNode(node: ClusterNode): Promise<void> {
     const write = (name: string, text: string): string => {
       const path = join(node.directory, name);
       writeFileSync(path, text);
