@@ -30,11 +30,6 @@ static __always_inline void km_answer_begin(struct km_flow *f, __u32 rcv_start)
 	if (f->now.flags & KM_HTTP_CONNECT)
 		f->answer.flags |= KM_RESPONSE_TUNNEL;
 	f->answer_seq = rcv_start;
-	f->head_seq = rcv_start;
-	asm volatile("" ::: "memory");
-	f->edited = 0;
-	f->shifted = 0;
-	f->edit_tries = 0;
 }
 
 /* Answers that the current half owes. A request behind a kick is not with it yet. */
@@ -246,6 +241,12 @@ static __noinline int km_exchange_begin(struct km_flow *f, const struct km_flow_
 		f->now_text = f->next_text;
 	f->now.lost = 0;
 	f->now.rcv_start = rcv_start;
+	/* Not at the answer's end: its head may come again until the next request begins. */
+	f->head_seq = rcv_start;
+	asm volatile("" ::: "memory");
+	f->edited = 0;
+	f->shifted = 0;
+	f->edit_tries = 0;
 	km_answer_begin(f, rcv_start);
 	km_exchange_active(&f->now);
 	return 0;
