@@ -223,6 +223,9 @@ __noinline int km_unbound(struct __sk_buff *skb)
 
 	KM_FIND_FLOW(KM_WAY_DROP);
 	end = w->p.seq + w->p.payload;
+	/* The client was reset, and the RST was lost, or stood behind bytes that were. */
+	if ((f->flags & (KM_FLOW_DONE | KM_FLOW_FIN_SENT | KM_FLOW_CLIENT_FIN)) == KM_FLOW_DONE)
+		return km_to_client(skb, w, w->p.ack, end, KM_TCP_RST | KM_TCP_ACK, 0);
 	if (w->p.flags & KM_TCP_FIN) {
 		ack = end + 1;
 		seq = w->p.ack;
@@ -410,6 +413,15 @@ static __always_inline int km_from_client(struct __sk_buff *skb, struct km_work 
 	half = &f->half[f->current & (KM_HALVES - 1)];
 	seq = w->p.seq - half->seq_shift;
 	ack = km_from_pseudo(w, f, half, w->p.ack);
+	/* One that comes late speaks of another half. Of this one it would acknowledge what was never sent,
+	 * and an endpoint that has not seen the end of its handshake yet answers that with RST (RFC 9293
+	 * §3.10.7.4).
+	 */
+	if (km_before(ack, half->acked)) {
+		if (!w->p.payload && !(w->p.flags & KM_TCP_FIN))
+			return KM_WAY_DROP;
+		ack = half->acked;
+	}
 	/* An acknowledgement may stand behind bytes that were lost before they came here, and go elsewhere.
 	 */
 	if (!w->p.payload && !(w->p.flags & KM_TCP_FIN) && km_after(seq, half->snd_nxt))

@@ -103,7 +103,7 @@ __noinline int km_connecting(struct __sk_buff *skb, __u32 index)
 	half->snd_nxt += 1;
 	half->una = half->snd_nxt;
 	half->rcv_nxt = w->p.seq + 1;
-	half->acked = w->p.seq; /* the request acknowledges the SYN-ACK */
+	half->acked = half->rcv_nxt; /* the request acknowledges the SYN-ACK */
 	half->window = w->p.window;
 	half->state = KM_HALF_OPEN;
 	if (!(f->flags & KM_FLOW_INSIDE))
