@@ -265,6 +265,8 @@ __noinline int km_unbound(struct __sk_buff *skb)
 	return KM_WAY_DROP;
 }
 
+#define KM_STOP_TRIES 5
+
 /*
  * Bytes that were never decided lie behind `req_end`: they do not pass. When the client has the answers to
  * all that it asked before them it gets our FIN, and knows that they were not answered (RFC 9112 §9.3.2).
@@ -282,7 +284,7 @@ __noinline int km_stop(struct __sk_buff *skb)
 		done = f->base == f->req_end && f->flags & KM_FLOW_ECHOING &&
 		       !km_before(seq, f->echo_ack + (f->echo_end - f->echo_seq));
 	else
-		done = !km_owed(f) && km_owes_nothing(f, seq);
+		done = (!km_owed(f) || f->stopped == KM_STOP_TRIES) && km_owes_nothing(f, seq);
 	if (done && !(f->flags & (KM_FLOW_KICK | KM_FLOW_SWITCH))) {
 		km_end_halves(skb, KM_END_ALL);
 		f->current = KM_NO_HALF;
@@ -292,8 +294,13 @@ __noinline int km_stop(struct __sk_buff *skb)
 		return km_to_client(skb, w, seq, f->base, KM_TCP_FIN | KM_TCP_ACK,
 				    km_shown_window(f, KM_REAL_WINDOW));
 	}
-	if (!km_after(end, f->req_end))
+	if (!km_after(end, f->req_end) || !(w->p.payload || w->p.flags & KM_TCP_FIN))
 		return KM_WAY_PASS;
+	/* Nobody can tell whether an answer is complete whose bytes came in disorder: it has the time of some
+	 * retransmissions.
+	 */
+	if (f->now.lost && f->stopped < KM_STOP_TRIES && km_owes_nothing(f, seq))
+		f->stopped += 1;
 	if (!km_before(w->p.seq, f->req_end) || f->current == KM_NO_HALF)
 		return KM_WAY_DROP;
 	/* Decided bytes come with them. */

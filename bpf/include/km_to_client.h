@@ -180,18 +180,19 @@ __noinline int km_endpoint_reset(struct __sk_buff *skb)
 /*
  * Follows the answer far enough to know its status and its end. Bytes that overtook others are not read: with
  * a known length the end is known all the same, else the client's next request tells that there was one.
+ * Returns whether the packet has bytes of the next answer behind the end of this one.
  */
-static __always_inline void km_read_answer(struct __sk_buff *skb, struct km_work *w, struct km_flow *f,
+static __always_inline bool km_read_answer(struct __sk_buff *skb, struct km_work *w, struct km_flow *f,
 					   struct km_half *half)
 {
-	__u32 end, last = w->p.seq + w->p.payload;
-	bool done = false;
+	__u32 end, last = w->p.seq + w->p.payload, skip = f->answer_seq - w->p.seq;
+	bool done = false, more = false;
 
 	if (w->p.payload && f->answer.phase != KM_RESPONSE_LENGTH) {
-		if (w->p.seq == f->answer_seq) {
-			done = km_response_advance(skb, w->p.tcp + w->p.header, w->p.payload, &f->answer,
-						   &end);
-			f->answer_seq = done ? w->p.seq + end : last;
+		if (skip < w->p.payload) {
+			done = km_response_advance(skb, w->p.tcp + w->p.header + skip, w->p.payload - skip,
+						   &f->answer, &end);
+			f->answer_seq = done ? w->p.seq + skip + end : last;
 			if (f->answer.phase == KM_RESPONSE_LENGTH)
 				f->answer_seq = last + (__u32)f->answer.body.remaining;
 			else if (f->answer.phase == KM_RESPONSE_OPAQUE)
@@ -210,12 +211,36 @@ static __always_inline void km_read_answer(struct __sk_buff *skb, struct km_work
 		/* One may be written just now that is to be answered next. */
 		km_answer_begin(f, end);
 		f->now.rcv_start = end;
-		f->now.lost = km_owed(f) && km_after(half->rcv_nxt, end);
+		more = km_owed(f) && end - w->p.seq < w->p.payload;
+		f->now.lost = !more && km_owed(f) && km_after(half->rcv_nxt, end);
 	} else if (w->p.flags & KM_TCP_FIN) {
 		km_exchange_abandon(f, &w->key, half->rcv_nxt - 1 - f->now.rcv_start,
 				    f->answer.phase >= KM_RESPONSE_UNTIL_CLOSE ? KM_REASON_NONE
 									       : KM_REASON_ENDPOINT_GONE);
 	}
+	return more;
+}
+
+/* Answers to pipelined requests that are read of one packet. */
+#define KM_ANSWERS_A_PACKET 16
+
+__noinline int km_read_next(struct __sk_buff *skb, __u32 index)
+{
+	KM_FIND_FLOW(0);
+	return km_read_answer(skb, w, f, &f->half[index & (KM_HALVES - 1)]);
+}
+
+__noinline int km_read_others(struct __sk_buff *skb, __u32 index)
+{
+	__u32 i;
+
+	for (i = 0; i < KM_ANSWERS_A_PACKET; i++) {
+		if (!km_read_next(skb, index))
+			return 0;
+	}
+	KM_FIND_FLOW(0);
+	f->now.lost = 1;
+	return 0;
 }
 
 /* A packet of the half that a wire entry names. */
@@ -254,8 +279,8 @@ static __always_inline int km_from_half(struct __sk_buff *skb, struct km_work *w
 	if (km_after(w->p.ack, half->una))
 		half->una = w->p.ack;
 	half->window = (__u32)w->p.window << (half->scale & 15);
-	if (km_owed(f) && !f->now.lost && !(f->flags & KM_FLOW_SWITCH))
-		km_read_answer(skb, w, f, half);
+	if (km_owed(f) && !f->now.lost && !(f->flags & KM_FLOW_SWITCH) && km_read_answer(skb, w, f, half))
+		km_read_others(skb, index);
 	km_sock_follow(f);
 	if (changes && km_answer_apply(skb))
 		return km_failed();
