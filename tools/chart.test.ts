@@ -86,6 +86,12 @@ test('the manifest is whole: a namespace first, and nothing of helm', () => {
   assert.deepEqual([first?.kind, first?.metadata.name], ['Namespace', 'kmesh-system']);
   const kinds = rest.map(({ kind }) => kind).sort();
   const roles = ['ClusterRole', 'ClusterRoleBinding', 'Role', 'RoleBinding'];
-  assert.deepEqual(kinds, [...roles.slice(0, 2), 'DaemonSet', ...roles.slice(2), 'Service', 'ServiceAccount']);
+  assert.deepEqual(kinds, [
+    ...roles.slice(0, 2),
+    'DaemonSet',
+    'Lease',
+    ...roles.slice(2),
+    ...['Service', 'ServiceAccount'],
+  ]);
   assert.doesNotMatch(manifest, /helm\.sh|managed-by/);
 });

@@ -67,6 +67,7 @@ test('all of it moves to another namespace', () => {
       '/apis/rbac.authorization.k8s.io/v1/namespaces/mesh/rolebindings/kmesh',
       '/api/v1/namespaces/mesh/services/kmesh-metrics',
       '/apis/apps/v1/namespaces/mesh/daemonsets/kmesh',
+      '/apis/coordination.k8s.io/v1/namespaces/mesh/leases/kmesh-status',
     ],
   );
 });
