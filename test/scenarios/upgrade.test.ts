@@ -18,7 +18,7 @@ const checkout = join(import.meta.dirname, '..', '..');
 function nextVersion(directory: string): string {
   mkdirSync(join(directory, 'build'), { recursive: true });
   mkdirSync(join(directory, 'docs'));
-  for (const name of ['bpf', 'src', 'Makefile', 'package.json', 'package-lock.json']) {
+  for (const name of ['bpf', 'cni', 'src', 'Makefile', 'package.json', 'package-lock.json']) {
     cpSync(join(checkout, name), join(directory, name), { recursive: true });
   }
   cpSync(join(checkout, 'tools'), join(directory, 'tools'), {
