@@ -83,7 +83,7 @@ describe('the agent of a Kubernetes node', { skip: why }, () => {
     await api.start();
     const watched = {
       apiGroups: ['', 'discovery.k8s.io'],
-      resources: ['namespaces', 'pods', 'services', 'endpointslices'],
+      resources: ['namespaces', 'nodes', 'pods', 'services', 'endpointslices'],
     };
     await api.grant({
       apiVersion: 'rbac.authorization.k8s.io/v1',
@@ -137,7 +137,9 @@ describe('the agent of a Kubernetes node', { skip: why }, () => {
     assert.equal(await served(thief), '000');
     const cgroup = join(lab.cgroup, 'kubepods', 'besteffort', `pod${uid}`, 'container');
     mkdirSync(cgroup, { recursive: true });
-    const process = victim.spawn(['sleep', '600']);
+    // It is put into the lab's cgroup first.
+    const process = victim.spawn(['sh', '-c', 'echo here; exec sleep 600']);
+    await process.line(/^here$/);
     writeFileSync(join(cgroup, 'cgroup.procs'), String(process.pid));
     await becomes('victim', /^enrolled$/);
     assert.equal((await item('victim'))?.netns, join(directory, 'cni-victim'));
