@@ -156,7 +156,7 @@ struct km_flow {
 	__u16 wire_first;
 	__u16 wire_count;
 	__u8 left;    /* the socket is in no sockhash any more */
-	__u8 stopped; /* what comes behind `req_end` was never decided, and never will be (km_stop) */
+	__u8 stopped; /* not 0: what comes behind `req_end` was never decided, and never will be (km_stop) */
 	__u32 isn;    /* of the pseudo space */
 	__u32 base;
 	__u32 kick_seq;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* A message of a client's socket: its flow, and where in it the message begins. */
+/* A message of a client's socket: its flow, and where in it the message begins. What a program's functions
+ * pass to each other. */
 #ifndef KM_MESSAGE_H
 #define KM_MESSAGE_H
 
@@ -7,7 +8,6 @@
 #include "km_flow.h"
 #include "km_addr.h"
 
-/* The flow of a socket, and where in it the message begins: what a program's functions pass to each other. */
 struct km_message {
 	struct km_flow_key key;
 	__u32 seq;     /* of the message's first byte */

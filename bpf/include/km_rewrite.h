@@ -208,9 +208,11 @@ __noinline int km_make(struct __sk_buff *skb)
 	return 0;
 }
 
-/* Writes the length of TCP header and payload, which was `before`, and what is summed of it. The payload's
- * own sum is left alone. */
-static __always_inline int km_change_length(struct __sk_buff *skb, const struct km_packet *p, __u16 before,
+/*
+ * Writes the length of TCP header and payload, which was `before`, and what is summed of it, so that
+ * km_translate() can go on from there. The payload's own sum is left alone.
+ */
+static __always_inline int km_change_length(struct __sk_buff *skb, struct km_packet *p, __u16 before,
 					    __u16 after)
 {
 	const __u16 ip4 = sizeof(struct iphdr);
@@ -223,9 +225,11 @@ static __always_inline int km_change_length(struct __sk_buff *skb, const struct 
 		return bpf_skb_store_bytes(skb, ETH_HLEN + offsetof(struct ipv6hdr, payload_len), &new, 2, 0);
 	old = bpf_htons(ip4 + before);
 	new = bpf_htons(ip4 + after);
+	if (bpf_skb_store_bytes(skb, ETH_HLEN + offsetof(struct iphdr, tot_len), &new, 2, 0))
+		return -1;
 	if (bpf_l3_csum_replace(skb, ETH_HLEN + offsetof(struct iphdr, check), old, new, 2))
 		return -1;
-	return bpf_skb_store_bytes(skb, ETH_HLEN + offsetof(struct iphdr, tot_len), &new, 2, 0);
+	return bpf_skb_load_bytes(skb, ETH_HLEN + offsetof(struct iphdr, check), &p->check, sizeof(p->check));
 }
 
 /* Whether the checksum is left to the device: the field has the sum of the pseudo header then (RFC 9293
@@ -264,12 +268,7 @@ __noinline int km_cut(struct __sk_buff *skb, __u32 bytes, __u32 mss)
 	w->p.payload = bytes;
 	w->p.flags &= ~KM_TCP_FIN;
 	flags = w->p.flags;
-	if (bpf_skb_store_bytes(skb, w->p.tcp + KM_TCP_FLAGS_AT, &flags, sizeof(flags), 0))
-		return -1;
-	if (w->p.ip6)
-		return 0;
-	return bpf_skb_load_bytes(skb, ETH_HLEN + offsetof(struct iphdr, check), &w->p.check,
-				  sizeof(w->p.check));
+	return bpf_skb_store_bytes(skb, w->p.tcp + KM_TCP_FLAGS_AT, &flags, sizeof(flags), 0);
 }
 
 #endif
