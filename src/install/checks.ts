@@ -93,6 +93,7 @@ async function rightChecks(client: ApiClient, { namespace }: ClusterCheckOptions
     { group: 'rbac.authorization.k8s.io', resource: 'clusterrolebindings', verb: 'create' },
     { group: 'apps', resource: 'daemonsets', verb: 'create', namespace },
     { group: '', resource: 'serviceaccounts', verb: 'create', namespace },
+    { group: 'coordination.k8s.io', resource: 'leases', verb: 'create', namespace },
   ];
   return await Promise.all(
     wanted.map(async (resourceAttributes) => {
@@ -195,24 +196,18 @@ export function agentSays(category: string, metrics: string): CheckResult[] {
   return [
     ...(known ? (missing.some(({ required }) => required) ? [] : [ok(category, kernel)]) : []),
     ...found,
-    chained === '1'
-      ? ok(category, 'pods start under the mesh (CNI plugin chained)')
-      : chained === '0'
-        ? bad(
-            'error',
-            category,
-            'pods start under the mesh (CNI plugin chained)',
-            'it is not in the CNI configuration',
-            'see the agent’s log',
-          )
-        : bad(
-            'warning',
-            category,
-            'pods start under the mesh (CNI plugin chained)',
-            'it is off',
-            'cni.enabled=true turns it on',
-          ),
+    chainedSays(category, chained),
   ];
+}
+
+/** `chained`: the metric, when there is one. */
+function chainedSays(category: string, chained: string | undefined): CheckResult {
+  const description = 'pods start under the mesh (CNI plugin chained)';
+  if (chained === '1') return ok(category, description);
+  if (chained === '0') {
+    return bad('error', category, description, 'it is not in the CNI configuration', 'see the agent’s log');
+  }
+  return bad('warning', category, description, 'it is off', 'cni.enabled=true turns it on');
 }
 
 function notReady(pod: Json): string | null {
