@@ -11,10 +11,10 @@ import { NetnsFinder } from '../node/netns-finder.ts';
 import { annotated, NodePods } from '../node/node-pods.ts';
 import { PodProcesses } from '../node/pod-processes.ts';
 import type { EnrolmentView } from '../probe/items.ts';
-import { ApiClient } from '../source/kubernetes/client.ts';
-import { findAccess } from '../source/kubernetes/kubeconfig.ts';
+import type { ApiClient } from '../source/kubernetes/client.ts';
 import { systemTimers } from '../source/timers.ts';
 import type { Settings } from './settings.ts';
+import { clientOf } from './sources.ts';
 
 /** What the controller and the enroller ask about this node. */
 export interface NodeView {
@@ -65,10 +65,8 @@ export class Agent implements NodeView {
     const finder = new NetnsFinder({ directory: settings.netnsPath, processes, now: () => performance.now() });
     const workload = (uid: string): Workload | undefined => mesh.workloads.get(uid);
     this.pods = new NodePods({ node: settings.nodeName, finder, workload, state, ready, enrol });
-    const { kubeconfig = null, context = null } = settings.kubernetes ?? {};
-    const timers = systemTimers;
-    this.#client = new ApiClient(findAccess({ kubeconfig, context, env: process.env, timers }), timers);
-    this.#annotator = new Annotator({ client: this.#client, timers, log: log.logger('node') });
+    this.#client = clientOf(settings.kubernetes);
+    this.#annotator = new Annotator({ client: this.#client, timers: systemTimers, log: log.logger('node') });
   }
 
   readonly locate: Locate = (w) => this.pods.locate(w);

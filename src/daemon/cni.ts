@@ -12,10 +12,9 @@ import type { DataplaneMode, ObjectChanges } from '../model/objects.ts';
 import type { Mesh } from '../model/types.ts';
 import { workloadUid } from '../model/workloads.ts';
 import type { PodClaims } from '../node/claims.ts';
-import { ApiClient } from '../source/kubernetes/client.ts';
-import { findAccess } from '../source/kubernetes/kubeconfig.ts';
-import { systemTimers } from '../source/timers.ts';
+import type { ApiClient } from '../source/kubernetes/client.ts';
 import type { Settings } from './settings.ts';
+import { clientOf } from './sources.ts';
 
 const program = join(import.meta.dirname, '..', '..', 'build', 'cni', 'kmesh-cni');
 
@@ -39,10 +38,8 @@ export class Cni {
   /** KM1021. */
   constructor(parts: CniParts) {
     const { settings, log } = parts;
-    const { kubeconfig = null, context = null } = settings.kubernetes ?? {};
-    const timers = systemTimers;
     this.#parts = parts;
-    this.#client = new ApiClient(findAccess({ kubeconfig, context, env: process.env, timers }), timers);
+    this.#client = clientOf(settings.kubernetes);
     this.#list = new EnrolledList(settings.cniEtcPath);
     this.#remembered = readEnrolledList(settings.cniEtcPath);
     this.#installer = new CniInstaller({

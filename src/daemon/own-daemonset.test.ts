@@ -2,7 +2,9 @@ import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { test } from 'node:test';
-import { noCredentials } from '../source/kubernetes/access.ts';
+import { ApiClient } from '../source/kubernetes/client.ts';
+import { plainAccess } from '../source/kubernetes/testing.ts';
+import { systemTimers } from '../source/timers.ts';
 import { OwnDaemonSet } from './own-daemonset.ts';
 
 test('the agent leaves with its DaemonSet, and stays when nobody can tell', async () => {
@@ -14,15 +16,8 @@ test('the agent leaves with its DaemonSet, and stays when nobody can tell', asyn
     response.end(JSON.stringify({ kind: 'DaemonSet', metadata: answer.metadata }));
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const access = {
-    server: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    authority: () => null,
-    insecure: false,
-    serverName: null,
-    credentials: async () => noCredentials,
-    rejected: () => undefined,
-  };
-  const own = new OwnDaemonSet(access, 'kmesh-system', 'kmesh');
+  const access = plainAccess(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
+  const own = new OwnDaemonSet(new ApiClient(access, systemTimers), 'kmesh-system', 'kmesh');
   const says = async (status: number, metadata: object = {}): Promise<boolean> => {
     Object.assign(answer, { status, metadata });
     return await own.isGone();

@@ -4,11 +4,9 @@
  */
 
 import { isMap } from '../source/fields.ts';
-import type { ApiAccess } from '../source/kubernetes/access.ts';
-import { ApiClient, ApiError } from '../source/kubernetes/client.ts';
-import { findAccess } from '../source/kubernetes/kubeconfig.ts';
-import { systemTimers } from '../source/timers.ts';
+import { type ApiClient, ApiError } from '../source/kubernetes/client.ts';
 import type { Settings } from './settings.ts';
+import { clientOf } from './sources.ts';
 
 /** The kubelet gives a pod some seconds to end. */
 const askWithinMs = 3000;
@@ -19,8 +17,8 @@ export class OwnDaemonSet {
   /** The server has shown the DaemonSet before: when it does not any more, our rights went with it. */
   #seen = false;
 
-  constructor(access: ApiAccess, namespace: string, name: string) {
-    this.#client = new ApiClient(access, systemTimers);
+  constructor(client: ApiClient, namespace: string, name: string) {
+    this.#client = client;
     this.#path = `/apis/apps/v1/namespaces/${encodeURIComponent(namespace)}/daemonsets/${encodeURIComponent(name)}`;
   }
 
@@ -29,8 +27,7 @@ export class OwnDaemonSet {
     const name = env['KMESH_DAEMONSET'] ?? '';
     const namespace = env['POD_NAMESPACE'] ?? '';
     if (name === '' || namespace === '' || kubernetes === null) return null;
-    const { kubeconfig, context } = kubernetes;
-    return new OwnDaemonSet(findAccess({ kubeconfig, context, env, timers: systemTimers }), namespace, name);
+    return new OwnDaemonSet(clientOf(kubernetes), namespace, name);
   }
 
   /** False also when nobody can tell: a mesh that stays by mistake works on, one that goes by mistake is missed. */

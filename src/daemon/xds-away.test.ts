@@ -18,7 +18,7 @@ import {
   RouteConfigurationSchema,
 } from '../source/xds/gen/messages.gen.ts';
 import { noDns, origin, type Started, startSource } from '../source/xds/source-testing.ts';
-import { anyOf, HoldingControlPlane } from '../source/xds/testing.ts';
+import { anyOf, HoldingControlPlane, socket } from '../source/xds/testing.ts';
 import { service, workload } from '../source/xds/testing-hostile.ts';
 
 const skip = rootOnly();
@@ -36,9 +36,6 @@ const vip = (i: number): string => `10.96.1.${i}`;
 const endpoint = (i: number, last: number): string => `10.1.${i}.${last}`;
 const host = (i: number): string => `s${i}.shop.svc.cluster.local`;
 const bytes = (address: string): Uint8Array => Uint8Array.from(address.split('.').map(Number));
-const socket = (address: string, port: number) => ({
-  address: { case: 'socketAddress', value: { address, portSpecifier: { case: 'portValue', value: port } } },
-});
 
 function workloadApi(mesh: Mesh): [name: string, Any][] {
   return [...mesh].flatMap(([i, lasts]) => {

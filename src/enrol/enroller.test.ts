@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { beforeEach, test } from 'node:test';
 import { Log } from '../base/log.ts';
 import { workloadId } from '../compile/service.ts';
+import { workload } from '../model/testing.ts';
 import type { Workload } from '../model/types.ts';
 import { type DeviceAccess, Enroller, type EnrolTable, type Locate } from './enroller.ts';
 import type { HttpState } from './namespace-programs.ts';
@@ -62,21 +63,8 @@ const enroller = (maxEntries = 10): Enroller => {
   const log = new Log({ format: 'text', level: 'info', write: (line) => lines.push(line) });
   return new Enroller(table(maxEntries), netns, devices, locate, log.logger('enrol'));
 };
-const pod = (name: string, path?: string, enrolled = true): Workload => ({
-  uid: `Kubernetes//Pod/shop/${name}`,
-  kind: 'Pod',
-  namespace: 'shop',
-  name,
-  serviceAccount: 'default',
-  labels: {},
-  owner: name,
-  addresses: [],
-  ready: true,
-  enrolled,
-  hostNetwork: false,
-  ...(path === undefined ? {} : { netns: path }),
-  origin: { source: 'files', file: 'a.yaml', line: 1 },
-});
+const pod = (name: string, path?: string, enrolled = true): Workload =>
+  workload(name, { enrolled, ...(path === undefined ? {} : { netns: path }) });
 
 beforeEach(() => {
   held = new Map();

@@ -22,7 +22,8 @@ import {
   type ReferenceGrantObject,
   type VirtualServiceObject,
 } from './route-objects.ts';
-import { type MeshDelta, type Origin, problemLine, type Service } from './types.ts';
+import { type MeshDelta, type Origin, problemLine, type Service, type Workload } from './types.ts';
+import { workloadUid } from './workloads.ts';
 
 let line = 0;
 export const origin = (): Origin => ({ source: 'test', file: 'a.yaml', line: ++line });
@@ -49,6 +50,25 @@ export function pod(name: string, addresses: string[], rest: Partial<PodObject> 
     ready: true,
     finished: false,
     ports: [],
+    ...rest,
+  };
+}
+
+/** An enrolled workload of `shop`, as the mesh has it. */
+export function workload(name: string, rest: Partial<Workload> = {}): Workload {
+  return {
+    uid: workloadUid({ kind: 'Pod', namespace: 'shop', name }),
+    kind: 'Pod',
+    namespace: 'shop',
+    name,
+    serviceAccount: 'default',
+    labels: {},
+    owner: name,
+    addresses: [],
+    ready: true,
+    enrolled: true,
+    hostNetwork: false,
+    origin: origin(),
     ...rest,
   };
 }

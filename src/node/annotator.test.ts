@@ -4,9 +4,10 @@ import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { afterEach, beforeEach, test } from 'node:test';
 import { Log } from '../base/log.ts';
+import { workload } from '../model/testing.ts';
 import type { Workload } from '../model/types.ts';
-import { noCredentials } from '../source/kubernetes/access.ts';
 import { ApiClient } from '../source/kubernetes/client.ts';
+import { plainAccess } from '../source/kubernetes/testing.ts';
 import { systemTimers, type Timers } from '../source/timers.ts';
 import { Annotator } from './annotator.ts';
 
@@ -45,15 +46,7 @@ beforeEach(async () => {
     });
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const access = {
-    server: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    authority: () => null,
-    insecure: false,
-    serverName: null,
-    credentials: async () => noCredentials,
-    rejected: () => undefined,
-  };
-  client = new ApiClient(access, systemTimers);
+  client = new ApiClient(plainAccess(`http://127.0.0.1:${(server.address() as AddressInfo).port}`), systemTimers);
   const log = new Log({ format: 'text', level: 'info', write: (line) => lines.push(line) }).logger('node');
   annotator = new Annotator({ client, timers, log });
 });
@@ -72,21 +65,8 @@ async function answered(count: number): Promise<void> {
   while (annotator.busy) await new Promise((resolve) => setImmediate(resolve));
 }
 
-const pod = (name: string, redirection: boolean): Workload => ({
-  uid: `Kubernetes//Pod/shop/${name}`,
-  kind: 'Pod',
-  namespace: 'shop',
-  name,
-  serviceAccount: 'default',
-  labels: {},
-  owner: name,
-  addresses: [],
-  ready: true,
-  enrolled: true,
-  hostNetwork: false,
-  kubelet: { uid: `uid-${name}`, runtimeUid: `uid-${name}`, redirection },
-  origin: { source: 'kubernetes', file: '', line: 0 },
-});
+const pod = (name: string, redirection: boolean): Workload =>
+  workload(name, { kubelet: { uid: `uid-${name}`, runtimeUid: `uid-${name}`, redirection } });
 
 test('an enrolled pod is annotated by a merge patch of its status, with its uid', async () => {
   annotator.sync([pod('a', false), pod('b', true)], () => true);

@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
+import { workload } from '../model/testing.ts';
 import type { Workload } from '../model/types.ts';
 import type { PodClaim } from './claims.ts';
 import type { Found, WantedPod } from './netns-finder.ts';
@@ -52,23 +53,13 @@ function file(name: string): string {
 }
 
 function pod(name: string, rest: Partial<Workload> = {}, podUid = `uid-${name}`): Workload {
-  const w: Workload = {
-    uid: `Kubernetes//Pod/shop/${name}`,
-    kind: 'Pod',
-    namespace: 'shop',
-    name,
-    serviceAccount: 'default',
-    labels: {},
-    owner: name,
+  const w = workload(name, {
     addresses: ['10.0.0.1'],
-    ready: true,
-    enrolled: true,
-    hostNetwork: false,
     node: 'n1',
     kubelet: { uid: podUid, runtimeUid: podUid, redirection: false },
     origin: { source: 'kubernetes', file: `kubernetes Pod shop/${name}`, line: 0 },
     ...rest,
-  };
+  });
   workloads.set(w.uid, w);
   return w;
 }

@@ -10,9 +10,8 @@ import { objectKeyText } from '../model/objects.ts';
 import { problemLine } from '../model/types.ts';
 import { CombinedSource } from './combined.ts';
 import { FilesSource } from './files.ts';
-import { noCredentials } from './kubernetes/access.ts';
 import { KubernetesSource } from './kubernetes/kubernetes.ts';
-import { type ApiObject, FakeApiServer } from './kubernetes/testing.ts';
+import { type ApiObject, FakeApiServer, plainAccess } from './kubernetes/testing.ts';
 import type { SourceBatch } from './source.ts';
 import { serviceText } from './testing.ts';
 import { systemTimers } from './timers.ts';
@@ -25,10 +24,7 @@ async function setUp(t: TestContext, files: Readonly<Record<string, string>>, ob
   for (const object of objects) api.put(object);
   await api.listen();
   const batches: SourceBatch[] = [];
-  const access = {
-    ...{ server: api.url, authority: () => null, insecure: false, serverName: null },
-    ...{ credentials: async () => noCredentials, rejected: () => undefined },
-  };
+  const access = plainAccess(api.url);
   const log = new Log({ format: 'text', level: 'error', write: () => undefined }).logger('kubernetes');
   const source = new CombinedSource(
     [

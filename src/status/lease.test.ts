@@ -5,9 +5,8 @@ import type { AddressInfo } from 'node:net';
 import { type TestContext, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Log } from '../base/log.ts';
-import { noCredentials } from '../source/kubernetes/access.ts';
 import { ApiClient } from '../source/kubernetes/client.ts';
-import { TestTimers } from '../source/kubernetes/testing.ts';
+import { plainAccess, TestTimers } from '../source/kubernetes/testing.ts';
 import { Lease, leaseSeconds } from './lease.ts';
 
 interface Stored {
@@ -56,11 +55,7 @@ async function setUp(t: TestContext) {
   }).logger('status');
   const leases: Lease[] = [];
   const join = (identity: string) => {
-    const access = {
-      ...{ server: url, authority: () => null, insecure: false, serverName: null },
-      ...{ credentials: async () => noCredentials, rejected: () => undefined },
-    };
-    const client = new ApiClient(access, timers);
+    const client = new ApiClient(plainAccess(url), timers);
     const told: boolean[] = [];
     const onHeld = (held: boolean): void => {
       told.push(held);

@@ -171,7 +171,7 @@ export class StatusWriter {
     const path = `/apis/${apiVersion}/namespaces/${namespace}/${plural}/${name}/status`;
     const body = { metadata: { resourceVersion: version }, status: { parents } };
     try {
-      await this.#client.send(path, signal, { method: 'PATCH', body, contentType: 'application/merge-patch+json' });
+      await this.#client.patch(path, body, signal);
       log.debug('status written', { kind, route: `${namespace}/${name}` });
       this.#complaint = '';
       return 0;

@@ -13,7 +13,7 @@ import {
   ListenerSchema,
   RouteConfigurationSchema,
 } from '../../src/source/xds/gen/messages.gen.ts';
-import { anyOf, HoldingControlPlane } from '../../src/source/xds/testing.ts';
+import { anyOf, HoldingControlPlane, socket } from '../../src/source/xds/testing.ts';
 import { addressType, clusterType, endpointType, listenerType, routeType } from '../../src/source/xds/type-urls.ts';
 
 export const services = 10_000;
@@ -30,10 +30,6 @@ const clusterOf = (host: string): string => `outbound|80||${host}`;
 /** Endpoint j of service i, in its generation. */
 const endpointOf = (i: number, j: number, generation = 0): string =>
   addressOf(128 + 2 * (generation % 8), i * endpoints + j);
-
-const socket = (address: string, port: number) => ({
-  address: { case: 'socketAddress', value: { address, portSpecifier: { case: 'portValue', value: port } } },
-});
 
 function service(key: string, address: string): void {
   const [namespace = '', hostname = ''] = key.split('/');

@@ -30,20 +30,16 @@ describe('traffic goes on', { skip: missing }, () => {
     );
     for (const version of ['v1', 'v2']) await rolledOut(`deploy/web-${version}`);
     await enrolled(cluster, 'shop');
-    await cluster.apply(list(...pods));
-    await cluster.kubectl(['-n', 'shop', 'wait', '--for=condition=Ready', 'pod', '--all', '--timeout=60s']);
-    await enrolled(cluster, 'shop');
-    load = await Load.of(
-      cluster,
-      'shop',
-      nodes.map((node) => `load-${node}`),
-    );
+    const running = async (): Promise<void> => {
+      await cluster.apply(list(...pods));
+      await cluster.kubectl(['-n', 'shop', 'wait', '--for=condition=Ready', 'pod', '--all', '--timeout=60s']);
+      await enrolled(cluster, 'shop');
+    };
+    await running();
     // Connections from before the pods were enrolled go past the mesh.
     for (const node of nodes)
       await cluster.kubectl(['-n', 'shop', 'delete', 'pod', `load-${node}`, '--grace-period=1']);
-    await cluster.apply(list(...pods));
-    await cluster.kubectl(['-n', 'shop', 'wait', '--for=condition=Ready', 'pod', '--all', '--timeout=60s']);
-    await enrolled(cluster, 'shop');
+    await running();
     load = await Load.of(
       cluster,
       'shop',

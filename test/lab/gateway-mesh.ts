@@ -29,20 +29,6 @@ export const meshService = ({ namespace, name, clusterIP, selector, spec = {} }:
     },
   })}\n`;
 
-/** An HTTPRoute; `parents` and `rules` are YAML, in braces and of a list from the first column on. */
-export const meshRoute = (namespace: string, name: string, parents: string, rules: string): string => `
-apiVersion: gateway.networking.k8s.io/v1
-kind: HTTPRoute
-metadata: {name: ${name}, namespace: ${namespace}}
-spec:
-  parentRefs: [${parents}]
-  rules:
-${rules
-  .trim()
-  .split('\n')
-  .map((line) => `  ${line}\n`)
-  .join('')}`;
-
 export const parent = (name: string, more = ''): string => `{group: "", kind: Service, name: ${name}${more}}`;
 
 export interface MeshAnswer {

@@ -52,25 +52,29 @@ metadata: {name: ${host}, namespace: shop}
 spec:
   hosts: [${host}]
   http:
-${http
-  .trim()
-  .split('\n')
-  .map((line) => `  ${line}\n`)
-  .join('')}`;
+${indented(http)}`;
 
-/** An HTTPRoute of the Gateway API for a Service; `rules` likewise. */
-export const httpRoute = (host: string, rules: string): string => `
+/** An HTTPRoute of the Gateway API; `parents` and `rules` are YAML: in braces, and of a list from the first column on. */
+export const meshRoute = (namespace: string, name: string, parents: string, rules: string): string => `
 apiVersion: gateway.networking.k8s.io/v1
 kind: HTTPRoute
-metadata: {name: ${host}, namespace: shop}
+metadata: {name: ${name}, namespace: ${namespace}}
 spec:
-  parentRefs: [{kind: Service, group: '', name: ${host}, port: 80}]
+  parentRefs: [${parents}]
   rules:
-${rules
-  .trim()
-  .split('\n')
-  .map((line) => `  ${line}\n`)
-  .join('')}`;
+${indented(rules)}`;
+
+/** The same of port 80 of a Service of `shop`, by its name. */
+export const httpRoute = (host: string, rules: string): string =>
+  meshRoute('shop', host, `{kind: Service, group: '', name: ${host}, port: 80}`, rules);
+
+function indented(yaml: string): string {
+  return yaml
+    .trim()
+    .split('\n')
+    .map((line) => `  ${line}\n`)
+    .join('');
+}
 
 /** Kernel tables that have something only while there are connections. */
 const transient = ['km_flow', 'km_wire', 'km_answers'] as const;

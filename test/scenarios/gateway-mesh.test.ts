@@ -5,9 +5,9 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test as nodeTest } from 'node:test';
 import { httpLoad } from '../lab/clients.ts';
-import { ask, type MeshAnswer, meshRoute, meshService, parent, seenHeaders, seenPath } from '../lab/gateway-mesh.ts';
+import { ask, type MeshAnswer, meshService, parent, seenHeaders, seenPath } from '../lab/gateway-mesh.ts';
 import type { Host } from '../lab/host.ts';
-import { many } from '../lab/http-mesh.ts';
+import { many, meshRoute } from '../lab/http-mesh.ts';
 import { Lab } from '../lab/lab.ts';
 import { file, meshOf, namespace, pod, type TestMesh } from '../lab/mesh.ts';
 import { requireRoot } from '../lab/root.ts';

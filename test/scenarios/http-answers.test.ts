@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test as nodeTest } from 'node:test';
 import { badWire, singleSegments } from '../lab/bad-wire.ts';
-import { ask, meshRoute, meshService, parent } from '../lab/gateway-mesh.ts';
+import { ask, meshService, parent } from '../lab/gateway-mesh.ts';
 import type { Host } from '../lab/host.ts';
-import { forgotten, many as size, virtualService } from '../lab/http-mesh.ts';
+import { forgotten, meshRoute, many as size, virtualService } from '../lab/http-mesh.ts';
 import { Lab } from '../lab/lab.ts';
 import { file, meshOf, namespace, patience, pod, type TestMesh } from '../lab/mesh.ts';
 import { pythonProgram } from '../lab/python.ts';

@@ -8,7 +8,7 @@ import {
   ListenerSchema,
   RouteConfigurationSchema,
 } from '../../src/source/xds/gen/messages.gen.ts';
-import { anyOf } from '../../src/source/xds/testing.ts';
+import { anyOf, socket } from '../../src/source/xds/testing.ts';
 import { httpLoad } from '../lab/clients.ts';
 import { LabControlPlane } from '../lab/control-plane.ts';
 import type { Host } from '../lab/host.ts';
@@ -24,9 +24,6 @@ const host = 'web.shop.svc.cluster.local';
 const vip = '10.96.0.10';
 const cluster = (subset: string): string => `outbound|80|${subset}|${host}`;
 
-const socket = (address: string, port: number) => ({
-  address: { case: 'socketAddress', value: { address, portSpecifier: { case: 'portValue', value: port } } },
-});
 const prefix = (value: string) => ({ pathSpecifier: { case: 'prefix', value } });
 const route = (to: object, match: object = prefix('/')) => ({ match, action: { case: 'route', value: to } });
 const toCluster = (subset: string) => ({ clusterSpecifier: { case: 'cluster', value: cluster(subset) } });

@@ -9,7 +9,7 @@ import {
   ListenerSchema,
   RouteConfigurationSchema,
 } from '../../src/source/xds/gen/messages.gen.ts';
-import { anyOf } from '../../src/source/xds/testing.ts';
+import { anyOf, socket } from '../../src/source/xds/testing.ts';
 import { deltaPushes, type Hostile, service, sotwPushes, web, workload } from '../../src/source/xds/testing-hostile.ts';
 import { httpLoadCommand, loadResult } from '../lab/clients.ts';
 import { LabControlPlane } from '../lab/control-plane.ts';
@@ -28,9 +28,6 @@ const timeoutMs = 30_000 * patience;
 const base64 = ({ value }: Any): string => Buffer.from(value).toString('base64');
 
 const cluster = 'outbound|80||web.shop.svc.cluster.local';
-const socket = (address: string, port: number) => ({
-  address: { case: 'socketAddress', value: { address, portSpecifier: { case: 'portValue', value: port } } },
-});
 const toWeb = { case: 'route', value: { clusterSpecifier: { case: 'cluster', value: cluster } } };
 const routes = {
   name: '80',

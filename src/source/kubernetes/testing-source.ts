@@ -6,9 +6,8 @@ import { MeshBuilder } from '../../model/mesh.ts';
 import { objectKeyText } from '../../model/objects.ts';
 import { problemLine } from '../../model/types.ts';
 import type { SourceBatch } from '../source.ts';
-import { noCredentials } from './access.ts';
 import { KubernetesSource } from './kubernetes.ts';
-import { type ApiObject, FakeApiServer, TestTimers } from './testing.ts';
+import { type ApiObject, FakeApiServer, plainAccess, TestTimers } from './testing.ts';
 
 export interface Setting {
   readonly api: FakeApiServer;
@@ -50,14 +49,7 @@ export async function setUp(
     },
   });
   const source = new KubernetesSource({
-    access: {
-      server: api.url,
-      authority: () => null,
-      insecure: false,
-      serverName: null,
-      credentials: async () => noCredentials,
-      rejected: () => undefined,
-    },
+    access: plainAccess(api.url),
     namespaces: options.namespaces ?? [],
     timers,
     log: logger.logger('kubernetes'),

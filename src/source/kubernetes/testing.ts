@@ -6,7 +6,18 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { createServer as createTlsServer, type ServerOptions } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import type { Timers } from '../timers.ts';
+import { type ApiAccess, noCredentials } from './access.ts';
 import { type Resource, resources } from './resources.ts';
+
+/** To a server that asks nobody who he is. */
+export const plainAccess = (server: string): ApiAccess => ({
+  server,
+  authority: () => null,
+  insecure: false,
+  serverName: null,
+  credentials: async () => noCredentials,
+  rejected: () => undefined,
+});
 
 export interface ApiObject {
   readonly apiVersion: string;

@@ -15,7 +15,7 @@ import { nodeOf } from './node.ts';
 import { SotwDialect } from './sotw.ts';
 import { identity, Lines, ManualClock, origin, type Started, startSource } from './source-testing.ts';
 import { recorded } from './testdata.ts';
-import { anyOf, FakeControlPlane, type FakeStream, HoldingControlPlane } from './testing.ts';
+import { anyOf, FakeControlPlane, type FakeStream, HoldingControlPlane, socket } from './testing.ts';
 import { bytesOf, sotwPushes } from './testing-hostile.ts';
 import { clusterType, endpointType, listenerType, routeType } from './type-urls.ts';
 
@@ -121,9 +121,7 @@ test('an endpoint push of one cluster says nothing of the others', async (t) => 
   const session = await Session.open(t);
   await session.sync();
   const clusterName = 'outbound|80|v2|reviews.shop.svc.cluster.local';
-  const address = {
-    address: { case: 'socketAddress', value: { address: '10.9.9.9', portSpecifier: { case: 'portValue', value: 1 } } },
-  };
+  const address = socket('10.9.9.9', 1);
   const one = anyOf(ClusterLoadAssignmentSchema, {
     clusterName,
     endpoints: [{ lbEndpoints: [{ hostIdentifier: { case: 'endpoint', value: { address } } }] }],

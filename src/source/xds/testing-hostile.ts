@@ -14,7 +14,7 @@ import {
   ListenerSchema,
   RouteConfigurationSchema,
 } from './gen/messages.gen.ts';
-import { anyOf } from './testing.ts';
+import { anyOf, socket } from './testing.ts';
 import * as types from './type-urls.ts';
 
 /** Something that a control plane does on its stream: bytes in base64, also with many zeros in their middle. */
@@ -225,12 +225,7 @@ export function sotwPushes(good: Good): readonly Hostile[] {
     } as never);
     return nacked(what, send(types.clusterType, [...clusters, bad]), text);
   };
-  const address = (port: number) => ({
-    address: {
-      case: 'socketAddress',
-      value: { address: '10.9.9.9', portSpecifier: { case: 'portValue', value: port } },
-    },
-  });
+  const address = (port: number) => socket('10.9.9.9', port);
   const endpoint = (what: string, rest: object, text: RegExp, at: object = { address: address(80) }): Hostile => {
     const lbEndpoints = [{ hostIdentifier: { case: 'endpoint', value: at }, ...rest }];
     const bad = { clusterName: good.cluster, endpoints: [{ lbEndpoints }] };

@@ -22,6 +22,12 @@ import {
 } from './gen/messages.gen.ts';
 import { clusterType, listenerType } from './type-urls.ts';
 
+/** Envoy's Address, as a message is begun. */
+export const socket = (address: string, port: number) =>
+  ({
+    address: { case: 'socketAddress', value: { address, portSpecifier: { case: 'portValue', value: port } } },
+  }) as const;
+
 const same = (bytes: Buffer): Buffer => bytes;
 const method = (name: string) => ({
   path: `/envoy.service.discovery.v3.AggregatedDiscoveryService/${name}`,

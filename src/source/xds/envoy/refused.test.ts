@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { HTTPFaultSchema } from '../gen/messages.gen.ts';
+import { socket } from '../testing.ts';
 import {
   any,
   base,
@@ -12,7 +13,6 @@ import {
   prefix,
   route,
   routes80,
-  socket,
   tcpFilter,
   toCluster,
   vhost,

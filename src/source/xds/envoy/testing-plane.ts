@@ -11,7 +11,7 @@ import {
   TcpProxySchema,
 } from '../gen/messages.gen.ts';
 import { ManualClock } from '../source-testing.ts';
-import { anyOf } from '../testing.ts';
+import { anyOf, socket } from '../testing.ts';
 import { EnvoyWorld } from './world.ts';
 
 export const origin = { source: 'xds', file: 'xds://test', line: 0 };
@@ -91,10 +91,6 @@ export class Plane {
   }
 }
 
-export const socket = (address: string, port: number) =>
-  ({
-    address: { case: 'socketAddress', value: { address, portSpecifier: { case: 'portValue', value: port } } },
-  }) as const;
 export const endpoint = (address: string, rest: { weight?: number; health?: number } = {}) =>
   ({
     hostIdentifier: { case: 'endpoint', value: { address: socket(address, 8080) } },

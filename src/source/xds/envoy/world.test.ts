@@ -5,6 +5,7 @@ import { problemLine } from '../../../model/types.ts';
 import { ClusterSchema, MetadataSchema } from '../gen/messages.gen.ts';
 import { ManualClock } from '../source-testing.ts';
 import { recorded } from '../testdata.ts';
+import { socket } from '../testing.ts';
 import {
   base,
   type ClusterInit,
@@ -18,7 +19,6 @@ import {
   prefix,
   route,
   routes80,
-  socket,
   tcpFilter,
   toCluster,
   vhost,
