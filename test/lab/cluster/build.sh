@@ -15,6 +15,8 @@ coredns=v1.14.7
 PATH=$PATH:/usr/local/go/bin
 export CGO_ENABLED=0
 mkdir -p "$cache"/{bin,images,crds,src}
+# shellcheck source=test/lab/go-modules.sh
+. "$here/../go-modules.sh"
 
 packages=(containerd runc containernetworking-plugins conntrack ipset ethtool socat iptables nftables iproute2 openssl)
 missing=()
@@ -26,9 +28,6 @@ if [ ${#missing[@]} -gt 0 ]; then
 	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 fi
 
-module_directory() {
-	(cd "$cache" && go mod download -json "$1@$2" | sed -n 's/^\t"Dir": "\(.*\)",$/\1/p')
-}
 build() { # OUT: not under the name that is looked for until it is whole
 	go build -mod=mod -ldflags "-s -w ${2:-}" -o "$1.part" .
 	mv "$1.part" "$1"
@@ -38,17 +37,7 @@ if [ ! -x "$cache/bin/hyperkube" ]; then
 	echo "  GO       Kubernetes $kubernetes: some 10 minutes"
 	source=$cache/src/hyperkube
 	mkdir -p "$source" && cp "$here"/go/hyperkube/*.go "$source" && cd "$source"
-	module=$(module_directory k8s.io/kubernetes "v$kubernetes")
-	{
-		echo "module hyperkube"
-		grep -E '^go [0-9]' "$module/go.mod"
-		echo "require k8s.io/kubernetes v$kubernetes"
-		awk '$1 == "go.etcd.io/etcd/server/v3" { print "require", $1, $2 }' "$module/go.mod"
-		echo "replace ("
-		awk -v version="v0.${kubernetes#1.}" '$2 == "=>" && $3 ~ /^\.\/staging/ { print "\t" $1 " => " $1 " " version }' "$module/go.mod"
-		echo ")"
-	} >go.mod
-	cp "$module/go.sum" go.sum
+	kubernetes_module hyperkube "$kubernetes"
 	stamps=
 	for package in k8s.io/component-base/version k8s.io/client-go/pkg/version; do
 		stamps+=" -X $package.gitVersion=v$kubernetes -X $package.gitMajor=1 -X $package.gitMinor=35"
@@ -86,10 +75,8 @@ suite=$cache/src/conformance
 if [ ! -x "$cache/bin/gwconf.test" ] || [ ! -e "$cache/images/echo-basic.tar" ]; then
 	echo "  GO       the Gateway API's conformance suite $gateway: some minutes"
 	mkdir -p "$suite" && cp "$here/go/conformance/conformance_test.go" "$suite" && cd "$suite"
-	{
-		printf 'module conformance\n\ngo 1.26.0\n\n'
-		printf 'require sigs.k8s.io/gateway-api %s\n' "$gateway" "$gateway" | sed '2s|gateway-api|gateway-api/conformance|'
-	} >go.mod
+	printf 'module conformance\n\ngo 1.26.0\n\n' >go.mod
+	printf 'require sigs.k8s.io/%s %s\n' gateway-api "$gateway" gateway-api/conformance "$gateway" >>go.mod
 	go test -mod=mod -ldflags '-s -w' -c -o "$cache/bin/gwconf.test.part" .
 	mv "$cache/bin/gwconf.test.part" "$cache/bin/gwconf.test"
 	go build -mod=mod -ldflags '-s -w' -o "$cache/bin/echo-basic.image" sigs.k8s.io/gateway-api/conformance/echo-basic

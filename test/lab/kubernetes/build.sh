@@ -14,6 +14,8 @@ PATH=$PATH:/usr/local/go/bin
 bin=$cache/bin
 crds=$cache/crds
 mkdir -p "$bin" "$crds"
+# shellcheck source=test/lab/go-modules.sh
+. "$(dirname "$0")/../go-modules.sh"
 
 if [ ! -x "$bin/kube-apiserver" ] || [ ! -x "$bin/etcd" ]; then
 	echo "building kube-apiserver $kubernetes and etcd into $bin: some 15 minutes of one CPU"
@@ -21,19 +23,7 @@ if [ ! -x "$bin/kube-apiserver" ] || [ ! -x "$bin/etcd" ]; then
 	mkdir -p "$source"
 	cp "$(dirname "$0")/main.go" "$source/main.go"
 	cd "$source"
-	module=$(go mod download -json "k8s.io/kubernetes@v$kubernetes" | sed -n 's/^\t"Dir": "\(.*\)",$/\1/p')
-	{
-		echo "module controlplane"
-		grep -E '^go [0-9]' "$module/go.mod"
-		echo "require k8s.io/kubernetes v$kubernetes"
-		# The version of etcd that this Kubernetes is tested with.
-		awk '$1 == "go.etcd.io/etcd/server/v3" { print "require", $1, $2 }' "$module/go.mod"
-		# Kubernetes keeps some of its modules in its own tree; the proxy has each under its own name.
-		echo "replace ("
-		awk -v version="v0.${kubernetes#1.}" '$2 == "=>" && $3 ~ /^\.\/staging/ { print "\t" $1 " => " $1 " " version }' "$module/go.mod"
-		echo ")"
-	} >go.mod
-	cp "$module/go.sum" go.sum
+	kubernetes_module controlplane "$kubernetes"
 	# Not under the name that is looked for until it is whole.
 	CGO_ENABLED=0 go build -mod=mod -ldflags "-s -w -X k8s.io/component-base/version.gitVersion=v$kubernetes" -o "$bin/.control-plane" .
 	mv "$bin/.control-plane" "$bin/control-plane"
@@ -41,9 +31,6 @@ if [ ! -x "$bin/kube-apiserver" ] || [ ! -x "$bin/etcd" ]; then
 	ln -sf control-plane "$bin/etcd"
 fi
 
-module_directory() {
-	(cd "$cache" && go mod download -json "$1@$2" | sed -n 's/^\t"Dir": "\(.*\)",$/\1/p')
-}
 if [ ! -e "$crds/istio.yaml" ] || [ ! -e "$crds/gateway.networking.k8s.io_grpcroutes.yaml" ]; then
 	install -m 644 "$(module_directory sigs.k8s.io/gateway-api "$gateway")"/config/crd/standard/*_{httproutes,grpcroutes,referencegrants}.yaml "$crds"
 	install -m 644 "$(module_directory istio.io/api "$istio")/kubernetes/customresourcedefinitions.gen.yaml" "$crds/istio.yaml"
