@@ -8,7 +8,7 @@
 
 #include "km_http.h"
 #include "km_http_scan.h"
-#include "km_route_engine.h"
+#include "km_route_scratch.h"
 
 /* The longest head: the zeros have to fit behind it. */
 #define KM_HTTP_MAX_HEAD (KM_ROUTE_MAX_HEAD - 16)

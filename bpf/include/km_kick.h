@@ -4,7 +4,7 @@
 #define KM_KICK_H
 
 #include "km_flow.h"
-#include "km_route_engine.h"
+#include "km_route_scratch.h"
 
 /* Fills the kick, which is memory of the kernel's, with zeros: a packet socket of the pod may see it. */
 __noinline int km_blank_part(struct sk_msg_md *m, __u32 from)

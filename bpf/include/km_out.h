@@ -8,7 +8,7 @@
 #define KM_OUT_H
 
 #include "km_reply_text.h"
-#include "km_route_engine.h"
+#include "km_route_scratch.h"
 
 /* Bytes of the head that one step, and one call of km_out_head_part(), copies. */
 #define KM_OUT_STEP 64

@@ -8,7 +8,7 @@
 #define KM_REQUEST_HASH_H
 
 #include "km_balance.h"
-#include "km_route_engine.h"
+#include "km_route_scratch.h"
 
 /* Bytes that one call of km_hash_block() or km_cookie_block() looks at. */
 #define KM_HASH_BLOCK  64

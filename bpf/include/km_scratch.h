@@ -11,7 +11,7 @@
 #define KM_SCRATCH_H
 
 #include "km_counters.h"
-#include "km_route_engine.h"
+#include "km_route_scratch.h"
 
 struct km_slots {
 	__u64 taken[KM_ROUTE_SLOTS];
