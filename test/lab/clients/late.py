@@ -44,4 +44,5 @@ def main():
             sink.send(heapq.heappop(waiting)[2])
 
 
-main()
+if __name__ == "__main__":
+    main()
