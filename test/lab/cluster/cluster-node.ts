@@ -249,10 +249,18 @@ function processesBelow(path: string): number[] {
   }
 }
 
+/** Whether a thread of it still runs: what it holds, such as its sockets, is free when the last has ended. */
 function isRunning(pid: number): boolean {
+  const ended = (task: string): boolean => {
+    try {
+      const stat = readFileSync(`/proc/${pid}/task/${task}/stat`, 'utf8');
+      return /^\) [ZX]/.test(stat.slice(stat.lastIndexOf(')')));
+    } catch {
+      return true;
+    }
+  };
   try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    return !/^\) [ZX]/.test(stat.slice(stat.lastIndexOf(')')));
+    return !readdirSync(`/proc/${pid}/task`).every(ended);
   } catch {
     return false;
   }

@@ -251,7 +251,11 @@ export class Cluster {
     };
     const list = Object.entries(flags).map(([name, value]) => `--${name}=${value}`);
     first.start('kube-apiserver', ['kube-apiserver', ...list]);
-    await waitFor('the API server', () => this.kubectl(['get', '--raw', '/readyz']), 90_000);
+    try {
+      await waitFor('the API server', () => this.kubectl(['get', '--raw', '/readyz']), 90_000);
+    } catch (error) {
+      throw new Error(`the API server is not ready:\n${first.log('kube-apiserver').slice(-4000)}`, { cause: error });
+    }
   }
 
   async #startNode(node: ClusterNode): Promise<void> {
