@@ -4,6 +4,7 @@
 #define KM_CHOOSE_H
 
 #include "km_exchange.h"
+#include "km_habit.h"
 #include "km_message.h"
 #include "km_request_hash.h"
 #include "km_wire.h"
@@ -48,6 +49,16 @@ static __always_inline __u64 km_kept_endpoint(struct km_flow *f, __u64 cluster)
 	return kept;
 }
 
+/* The endpoint that the connection is open to before its first request, if that goes to its cluster. */
+static __always_inline __u64 km_endpoint_ahead(const struct km_flow *f, __u64 cluster)
+{
+	const struct km_half *half = &f->half[KM_HALF_AHEAD];
+
+	if (half->state != KM_HALF_OPEN || half->cluster != cluster)
+		return 0;
+	return km_endpoint_usable(half->endpoint, cluster) ? half->endpoint : 0;
+}
+
 /*
  * Chooses endpoint and half. KM_NO_HALF: there is none, and the decision says what to answer. A half that is
  * not open yet needs a kick.
@@ -83,7 +94,11 @@ static __noinline int km_choose_half(__u32 slot, struct km_flow *f, const struct
 			return f->current;
 		}
 	}
-	if (cluster->per_connection)
+	if (!f->requests) {
+		km_habit_learn(&message->key, cluster_id);
+		endpoint = km_endpoint_ahead(f, cluster_id);
+	}
+	if (!endpoint && cluster->per_connection)
 		endpoint = km_kept_endpoint(f, cluster_id);
 	if (!endpoint) {
 		hash = km_hash_of_request(slot, cluster_id, cluster, km_hash_addr(message->key.client));

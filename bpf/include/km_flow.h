@@ -22,6 +22,7 @@
 
 #define KM_HALVES	 8 /* endpoints that a client connection is open to at once */
 #define KM_NO_HALF	 0xff
+#define KM_HALF_AHEAD	 0    /* the one that is opened before the first request (km_ahead.h) */
 #define KM_WINDOW_SCALE	 4    /* of the windows that a client is shown: up to 1 MiB, in steps of 16 bytes */
 #define KM_MAX_GATE	 8960 /* bytes of a kick: one segment of a jumbo frame */
 #define KM_MIN_GATE	 512
@@ -95,6 +96,7 @@ enum km_flow_flags {
 	KM_FLOW_REFUSED = 16384, /* no endpoint could be reached: 503 was sent */
 	KM_FLOW_ECHOING = 32768, /* the reply has begun: echo_ack is set */
 	KM_FLOW_ANSWERS = 65536, /* some route of the table changes the heads of answers */
+	KM_FLOW_AHEAD = 131072,	 /* the client gets its SYN-ACK when KM_HALF_AHEAD is open */
 };
 
 /* One request and its answer. */

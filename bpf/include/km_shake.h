@@ -3,13 +3,13 @@
 #ifndef KM_SHAKE_H
 #define KM_SHAKE_H
 
-#include "km_splice.h"
+#include "km_ahead.h"
 
-/* SYN-ACK in the service's name. The window is one segment: a kick fills it. No timestamps, no Fast Open
- * cookie, no MPTCP. */
+/* The client is answered at once, or when a half that is opened ahead has an answer. */
 __noinline int km_shake(struct __sk_buff *skb)
 {
 	__u32 gate;
+	int way;
 
 	KM_FIND_FLOW(KM_WAY_DROP);
 	if (km_read_syn(skb))
@@ -35,13 +35,13 @@ __noinline int km_shake(struct __sk_buff *skb)
 			f->flags |= KM_FLOW_NO_SCALE;
 		if (!w->syn.sack)
 			f->flags |= KM_FLOW_NO_SACK;
+		way = km_open_ahead(skb);
+		if (way != KM_WAY_PASS)
+			return way;
 	}
-	km_segment_to_client(&w->to, &w->key, f->isn, w->p.seq + 1, KM_TCP_SYN | KM_TCP_ACK, f->gate);
-	w->to.syn = 1;
-	w->to.mss = f->gate;
-	w->to.scale = w->syn.scale == 0xff ? 0xff : KM_WINDOW_SCALE;
-	w->to.sack = w->syn.sack;
-	return km_make(skb) ? km_failed() : KM_WAY_CLIENT;
+	/* It came again: the client does not wait any longer for an endpoint that it may never ask. */
+	f->flags &= ~KM_FLOW_AHEAD;
+	return km_answer_syn(skb, w, f);
 }
 
 /* Whether the SYN is a half's, made of an endpoint's packet: it comes here on its way to the network. */

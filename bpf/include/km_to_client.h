@@ -3,6 +3,7 @@
 #ifndef KM_TO_CLIENT_H
 #define KM_TO_CLIENT_H
 
+#include "km_ahead.h"
 #include "km_answer_edit.h"
 #include "km_http_response.h"
 #include "km_sockhash.h"
@@ -74,12 +75,11 @@ __noinline int km_connecting(struct __sk_buff *skb, __u32 index)
 		/* RFC 9293 §3.10.7.3: only one that acknowledges our SYN. */
 		if (!(w->p.flags & KM_TCP_ACK) || w->p.ack != half->snd_nxt + 1)
 			return KM_WAY_DROP;
-		if (index != f->target || !(f->flags & KM_FLOW_KICK)) {
-			km_wire_release(&w->key, half);
-			half->state = KM_HALF_FREE;
-			return KM_WAY_DROP;
-		}
-		return km_connect_other(skb, index);
+		if (index == f->target && f->flags & KM_FLOW_KICK)
+			return km_connect_other(skb, index);
+		km_wire_release(&w->key, half);
+		half->state = KM_HALF_FREE;
+		return km_opened_ahead(skb, w, f, index);
 	}
 	if (w->p.flags & KM_TCP_ACK && w->p.ack != half->snd_nxt + 1) {
 		/* It knows the tuple from a connection before (TIME_WAIT, or half open): reset that, and use
@@ -111,7 +111,7 @@ __noinline int km_connecting(struct __sk_buff *skb, __u32 index)
 				       ? km_device_behind(skb->ingress_ifindex)
 				       : 0;
 	if (index != f->target || !(f->flags & KM_FLOW_KICK))
-		return KM_WAY_DROP;
+		return km_opened_ahead(skb, w, f, index);
 	return km_release(skb, w, f, index, f->echo_ack);
 }
 

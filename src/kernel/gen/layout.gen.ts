@@ -3,7 +3,7 @@ import { array, be16, be32, bytes, chars, s32, u32, u64 } from '../codec.ts';
 import type { Codec } from '../codec.ts';
 
 /** Changes whenever an object of another layout could not share this one's maps. */
-export const schema = '1c6544e81ca4';
+export const schema = '08f763fbe47b';
 
 // km_phrase is the kernel side's own: a union without a name.
 
@@ -87,6 +87,7 @@ export const kmFlowFlags = {
   REFUSED: 16384,
   ECHOING: 32768,
   ANSWERS: 65536,
+  AHEAD: 131072,
 } as const;
 export type KmFlowFlags = (typeof kmFlowFlags)[keyof typeof kmFlowFlags];
 
@@ -1108,6 +1109,26 @@ export const kmFoundListener: Codec<KmFoundListener> = {
       cluster: view.getBigUint64(offset, true),
       mode: view.getUint32(offset + 8, true),
       routes: view.getUint32(offset + 12, true),
+    };
+  },
+};
+
+export interface KmHabit {
+  readonly cluster: bigint;
+  readonly times: number;
+}
+
+export const kmHabit: Codec<KmHabit> = {
+  size: 16,
+  encode(value, view, offset) {
+    view.setBigUint64(offset, value.cluster, true);
+    view.setUint32(offset + 8, value.times, true);
+    view.setUint32(offset + 12, 0);
+  },
+  decode(view, offset) {
+    return {
+      cluster: view.getBigUint64(offset, true),
+      times: view.getUint32(offset + 8, true),
     };
   },
 };
@@ -2318,6 +2339,7 @@ export const mapTypes = {
   km_event: { type: 'ringbuf', key: nothing, value: nothing, flags: 0 },
   km_flow: { type: 'hash', key: kmFlowKey, value: kmFlow, flags: 1 },
   km_flow_blank: { type: 'percpu_array', key: u32, value: kmFlow, flags: 0 },
+  km_habit: { type: 'array', key: u32, value: kmHabit, flags: 0 },
   km_http_window: { type: 'percpu_array', key: u32, value: kmHttpWindow, flags: 0 },
   km_listener: { type: 'hash', key: kmListenerKey, value: kmListener, flags: 1 },
   km_message: { type: 'percpu_array', key: u32, value: kmMessage, flags: 0 },
