@@ -11,6 +11,8 @@ export interface Counts {
   readonly versions: Readonly<Record<string, number>>;
   readonly nodes: Readonly<Record<string, number>>;
   readonly maxMs: number;
+  /** The longest that a pod had been told to end when it was still asked. */
+  readonly endingMs: number;
 }
 
 /** Counts of one pod, by kind of target. */
@@ -59,7 +61,8 @@ export class Load {
     await this.flows();
     let total = 0;
     for (const [pod, counts] of await this.take()) {
-      for (const [kind, { ok, failed, failures }] of Object.entries(counts)) {
+      for (const [kind, { ok, failed, failures, endingMs }] of Object.entries(counts)) {
+        process.stderr.write(`${what} ${pod} ${kind} ending ${endingMs}\n`);
         assert.equal(failed, 0, `${what}: ${pod} ${kind}: ${failed} of ${ok + failed}: ${JSON.stringify(failures)}`);
         total += ok;
       }

@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -36,12 +37,17 @@ func env(name string, fallback int) int {
 	return fallback
 }
 
-// serve answers `VERSION POD NODE`. Told to end, it goes on for a while: whoever still knows its address is answered.
+// serve answers `VERSION POD NODE`. Told to end, it goes on for a while: whoever still knows its address is answered, and is
+// told since when it should not any more.
 func serve() {
 	pod, _ := os.Hostname()
 	version, node := os.Getenv("VERSION"), os.Getenv("NODE")
 	server := &http.Server{Addr: fmt.Sprintf(":%d", env("PORT", 8080))}
+	var told atomic.Int64
 	server.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if at := told.Load(); at != 0 {
+			w.Header().Set("Ending-Ms", strconv.FormatInt(time.Now().UnixMilli()-at, 10))
+		}
 		fmt.Fprintf(w, "%s %s %s\n", version, pod, node)
 	})
 	end := make(chan os.Signal, 1)
@@ -49,6 +55,7 @@ func serve() {
 	done := make(chan struct{})
 	go func() {
 		<-end
+		told.Store(time.Now().UnixMilli())
 		time.Sleep(time.Duration(env("LINGER", 5)) * time.Second)
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		defer cancel()
@@ -102,6 +109,8 @@ type counts struct {
 	Nodes    map[string]int `json:"nodes"`
 	// Of the slowest answer.
 	MaxMs int64 `json:"maxMs"`
+	// The longest that a pod had been told to end when it was still asked.
+	EndingMs int64 `json:"endingMs"`
 }
 
 var (
@@ -147,12 +156,18 @@ func ask(kind, url string, every time.Duration) {
 	for tick := time.Tick(every); ; <-tick {
 		begun := time.Now()
 		// POST: Go's client sends it again only when it was not sent at all.
-		answer := first(client.Post(url, "text/plain", strings.NewReader("load")))
+		response, err := client.Post(url, "text/plain", strings.NewReader("load"))
+		ending := int64(0)
+		if err == nil {
+			ending, _ = strconv.ParseInt(response.Header.Get("Ending-Ms"), 10, 64)
+		}
+		answer := first(response, err)
 		took := time.Since(begun).Milliseconds()
 		words := strings.Fields(answer)
 		lock.Lock()
 		c := total[kind]
 		c.MaxMs = max(c.MaxMs, took)
+		c.EndingMs = max(c.EndingMs, ending)
 		if len(words) == 4 && words[0] == "200" {
 			c.OK++
 			c.Versions[words[1]]++
