@@ -4,17 +4,8 @@
  */
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { Cluster, clusterMissing } from '../lab/cluster/cluster.ts';
-import {
-  agentNamespace,
-  agentOf,
-  deviceOf,
-  devicesWithPrograms,
-  enrolled,
-  kmeshctl,
-  status,
-  workloads,
-} from '../lab/cluster/kmesh.ts';
+import { agentNamespace, Cluster, clusterMissing } from '../lab/cluster/cluster.ts';
+import { agentOf, deviceOf, devicesWithPrograms, enrolled, kmeshctl, status, workloads } from '../lab/cluster/kmesh.ts';
 import { Load } from '../lab/cluster/load.ts';
 import {
   deployment,
@@ -41,7 +32,6 @@ describe('the agent of a node', { skip: missing }, () => {
     cluster = await Cluster.up();
     const begun = performance.now();
     await cluster.installKmesh();
-    await cluster.kubectl(['-n', agentNamespace, 'rollout', 'status', 'ds/kmesh', '--timeout=60s']);
     readyMs = performance.now() - begun;
     await cluster.apply(
       list(

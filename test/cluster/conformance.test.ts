@@ -6,13 +6,8 @@ import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 import { load } from 'js-yaml';
-import { chart, findHelm } from '../../tools/chart.ts';
 import { Cluster, conformanceMissing, proxyMode } from '../lab/cluster/cluster.ts';
-import { agentNamespace, chartValues } from '../lab/cluster/kmesh.ts';
 
-const missing = conformanceMissing();
-const helm = findHelm();
-const skip = missing !== false ? missing : helm === null ? 'no helm: NOT RUN' : false;
 const suiteMs = 1_500_000;
 
 /** What Kmesh claims: README.md says the same. */
@@ -38,25 +33,12 @@ interface Report {
   }[];
 }
 
-describe(`Gateway API conformance, kube-proxy ${proxyMode}`, { skip }, () => {
+describe(`Gateway API conformance, kube-proxy ${proxyMode}`, { skip: conformanceMissing() }, () => {
   let cluster: Cluster;
   before(async () => {
     cluster = await Cluster.up();
-    await cluster.importKmesh();
     for (const name of ['echo-basic', 'echo-advanced']) await cluster.importImage(name);
-    await cluster.asAdmin(
-      helm ?? '',
-      'install',
-      'kmesh',
-      chart,
-      '--create-namespace',
-      ...chartValues,
-      '-n',
-      agentNamespace,
-    );
-    await cluster.kubectl(['-n', agentNamespace, 'rollout', 'status', 'ds/kmesh', '--timeout=90s'], {
-      timeoutMs: 95_000,
-    });
+    await cluster.installKmesh();
   });
   after(() => Cluster.end());
 

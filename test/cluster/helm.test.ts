@@ -5,10 +5,10 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { chart, findHelm } from '../../tools/chart.ts';
-import { Cluster, clusterMissing } from '../lab/cluster/cluster.ts';
+import { chart } from '../../tools/chart.ts';
+import { agentNamespace, Cluster, chartValues, clusterMissing } from '../lab/cluster/cluster.ts';
 import { prefix } from '../lab/cluster/cluster-node.ts';
-import { agentNamespace, chartValues, devicesWithPrograms, enrolled } from '../lab/cluster/kmesh.ts';
+import { devicesWithPrograms, enrolled } from '../lab/cluster/kmesh.ts';
 import { Load } from '../lab/cluster/load.ts';
 import {
   deployment,
@@ -22,21 +22,14 @@ import {
 } from '../lab/cluster/shop.ts';
 import { waitFor } from '../lab/cluster/wait.ts';
 
-const missing = clusterMissing();
-const helm = findHelm();
-const skip = missing !== false ? missing : helm === null ? 'no helm: NOT RUN' : false;
 const kmeshctl = join(import.meta.dirname, '..', '..', 'bin', 'kmeshctl');
 const nodes = ['n1', 'n2'] as const;
 
-describe('Kmesh by its Helm chart', { skip }, () => {
+describe('Kmesh by its Helm chart', { skip: clusterMissing() }, () => {
   let cluster: Cluster;
   let before_: ReadonlyMap<string, string>;
   let readyMs = 0;
 
-  const release = (verb: string, ...args: readonly string[]) =>
-    cluster.asAdmin(helm ?? '', verb, 'kmesh', ...args, '-n', agentNamespace);
-  const rolledOut = () =>
-    cluster.kubectl(['-n', agentNamespace, 'rollout', 'status', 'ds/kmesh', '--timeout=90s'], { timeoutMs: 95_000 });
   /** A pod whose first act is to ask. */
   const asker = (name: string, ns: string, node: string) => ({
     ...{ apiVersion: 'v1', kind: 'Pod' },
@@ -71,8 +64,8 @@ describe('Kmesh by its Helm chart', { skip }, () => {
     await cluster.importKmesh();
     before_ = new Map(await Promise.all(nodes.map(async (node) => [node, await state(node)] as const)));
     const begun = performance.now();
-    await release('install', chart, '--create-namespace', ...chartValues);
-    await rolledOut();
+    await cluster.helm('install', chart, '--create-namespace', ...chartValues);
+    await cluster.agentsReady();
     readyMs = performance.now() - begun;
     await cluster.apply(
       list(
@@ -122,7 +115,7 @@ describe('Kmesh by its Helm chart', { skip }, () => {
     await waitFor('the kubelet says why', async () => /kmesh-daemon, .* is away/.test(await events()), 60_000);
     assert.equal(await phase('shop', 'waits'), 'Pending');
     await select('{"spec":{"template":{"spec":{"nodeSelector":{"nowhere":null}}}}}');
-    await rolledOut();
+    await cluster.agentsReady();
     await waitFor('the pod runs', async () => (await phase('shop', 'waits')) === 'Succeeded', 90_000);
     assert.match(await cluster.kubectl(['-n', 'shop', 'logs', 'waits']), /^200 v2 /);
     await cluster.kubectl(['-n', 'shop', 'delete', 'pod', 'waits']);
@@ -145,15 +138,15 @@ describe('Kmesh by its Helm chart', { skip }, () => {
     const load = await Load.of(cluster, 'shop', pods);
     await load.flows();
     await load.take();
-    await release('upgrade', chart, ...chartValues, '--set', 'deploy.kmesh.logLevel=debug');
-    await rolledOut();
+    await cluster.helm('upgrade', chart, ...chartValues, '--set', 'deploy.kmesh.logLevel=debug');
+    await cluster.agentsReady();
     t.diagnostic(`${await load.allGood('helm upgrade')} requests, none failed`);
   });
 
   test('helm uninstall leaves the nodes as they were, and pods work on', async () => {
     assert.ok((await annotated()) > 0);
     const begun = performance.now();
-    await release('uninstall');
+    await cluster.helm('uninstall');
     const seconds = (performance.now() - begun) / 1000;
     assert.ok(seconds < 60, `${seconds} s`);
     for (const node of nodes) assert.equal(await state(node), before_.get(node));

@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { Cluster, istiodMissing } from '../lab/cluster/cluster.ts';
-import { agentNamespace, enrolled, status } from '../lab/cluster/kmesh.ts';
+import { enrolled, status } from '../lab/cluster/kmesh.ts';
 import { Load } from '../lab/cluster/load.ts';
 import {
   deployment,
@@ -27,12 +27,10 @@ describe('with istiod', { skip: istiodMissing() }, () => {
   before(async () => {
     cluster = await Cluster.up();
     const address = await cluster.startIstiod();
-    await cluster.installKmesh((yaml) =>
-      yaml
-        .replace('run, --node-agent', 'run, --node-agent, --mode, kernel-native, --kubernetes-kinds, "Namespace,Pod"')
-        .replace('env:', `env:\n            - { name: MESH_CONTROLLER, value: "${address}" }`),
+    await cluster.installKmesh(
+      ...['--set', `deploy.kmesh.env.xdsAddress=${address}`, '--set', 'deploy.kmesh.mode=kernel-native'],
+      ...['--set', 'deploy.kmesh.containers.kmeshDaemonArgs=--kubernetes-kinds=Namespace\\,Pod'],
     );
-    await cluster.kubectl(['-n', agentNamespace, 'rollout', 'status', 'ds/kmesh', '--timeout=60s']);
     await cluster.apply(
       list(
         ...[namespace('shop', { 'istio.io/dataplane-mode': 'Kmesh' }), service('web', 'shop', { app: 'web' })],

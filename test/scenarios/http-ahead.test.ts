@@ -95,6 +95,21 @@ describe('HTTP halves that are opened ahead', {
     });
   }
 
+  test('where heads of answers are changed nothing is guessed: such halves are opened with room for that', async () => {
+    const addresses = ['10.96.0.41', 'fd00:10:96::41'] as const;
+    const rule = '\n- headers: {response: {set: {x-from: mesh}}}\n  route: [{destination: {host: changed}}]';
+    const selector = { version: 'v1' };
+    shop.mesh.write('changed.yaml', service('changed', { addresses, selector, targetPort: fastPort }));
+    shop.mesh.write('changed-routes.yaml', virtualService('changed', rule));
+    await shop.mesh.settled();
+    const before = await kicks();
+    const cases = [{ from: 'red table=', path: '/', fields: ['host: changed'] }];
+    const load = await httpLoad(shop.client, addresses[0], 80, cases, ['--new', '--requests', '30']);
+    assert.deepEqual([load.answers, load.errors], [{ 'red table=': 30 }, {}]);
+    assert.equal((await kicks()) - before, 30);
+    await forgotten(shop.mesh);
+  });
+
   test('an endpoint that refuses: connect() works, and the request is answered by another', async () => {
     const [address] = ['10.96.0.40'];
     const selector = { app: 'shop' };

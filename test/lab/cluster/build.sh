@@ -1,6 +1,6 @@
 #!/bin/bash
 # Builds what a cluster of two nodes is made of, by the Go module proxy, into a cache outside the checkout: Kubernetes and etcd
-# as one program, images of pause, CoreDNS and the tests' own pod, and the CRDs. What is there already is left alone.
+# as one program, Helm, images of pause, CoreDNS and the tests' own pod, and the CRDs. What is there already is left alone.
 # Cost, once: some 25 minutes of one CPU, 400 MB here, 5 GB in Go's own caches, which may be deleted afterwards.
 set -euo pipefail
 
@@ -9,6 +9,7 @@ cache=${KMESH_CLUSTER_CACHE:-$HOME/.cache/kmesh-cluster}
 kubernetes=1.35.4
 gateway=v1.6.3
 istio=v1.31.4
+helm=v3.22.0
 istiod=v0.0.0-20260827124520-eed52ebb66ad
 coredns=v1.14.7
 
@@ -44,6 +45,11 @@ if [ ! -x "$cache/bin/hyperkube" ]; then
 	done
 	build "$cache/bin/hyperkube" "$stamps"
 	for name in etcd kubectl kubelet kube-{apiserver,controller-manager,scheduler,proxy}; do ln -sf hyperkube "$cache/bin/$name"; done
+fi
+
+if [ ! -x "$cache/bin/helm" ]; then
+	echo "  GO       Helm $helm: some 3 minutes"
+	GOBIN=$cache/bin go install -ldflags '-s -w' "helm.sh/helm/v3/cmd/helm@$helm"
 fi
 
 image_of() { # NAME TAG [PATH=]FILE…

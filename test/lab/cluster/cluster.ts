@@ -5,7 +5,8 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import { ClusterNode, type Output, removeLan } from './cluster-node.ts';
+import { chart } from '../../../tools/chart.ts';
+import { ClusterNode, type Output, prefix, removeLan } from './cluster-node.ts';
 import { Pki } from './pki.ts';
 import { waitFor } from './wait.ts';
 
@@ -13,6 +14,14 @@ const cache = process.env['KMESH_CLUSTER_CACHE'] ?? join(homedir(), '.cache', 'k
 const run = join(cache, 'run-kmesh');
 const root = join(import.meta.dirname, '..', '..', '..');
 const manifests = join(import.meta.dirname, 'manifests');
+
+export const agentNamespace = 'kmesh-system';
+
+/** What Helm is told here: no registry, and nodes that share one machine and its cgroups. */
+export const chartValues = [
+  ...['--set', 'deploy.kmesh.imagePullPolicy=Never', '--set', 'deploy.kmesh.host.cgroup2=/sys/fs/cgroup/unified'],
+  ...['--set-string', `deploy.kmesh.host.cgroup2SubPath=${prefix}-$(NODE_NAME)`],
+];
 
 /** Why no istiod can be started in a cluster, or false. */
 export function istiodMissing(): string | false {
@@ -33,7 +42,14 @@ export function conformanceMissing(): string | false {
 export function clusterMissing(): string | false {
   if (process.getuid?.() !== 0) return 'needs root: NOT RUN';
   if (!existsSync('/sys/fs/cgroup/pids')) return 'needs cgroup v1 beside v2: NOT RUN';
-  const needed = ['bin/hyperkube', 'images/pause.tar', 'images/coredns.tar', 'images/web.tar', 'crds/istio.yaml'];
+  const needed = [
+    'bin/hyperkube',
+    'bin/helm',
+    'images/pause.tar',
+    'images/coredns.tar',
+    'images/web.tar',
+    'crds/istio.yaml',
+  ];
   const missing = needed.filter((path) => !existsSync(join(cache, path)));
   if (missing.length > 0) return `no ${missing[0]} in ${cache}, which make test-cluster builds: NOT RUN`;
   const image = join(root, 'build', 'kmesh-image.tar');
@@ -168,10 +184,21 @@ export class Cluster {
     return (await this.nodes[0].exec([program, ...args, '--kubeconfig', this.#kubeconfig])).stdout;
   }
 
-  /** Kmesh's image on every node, and its objects with the node's own cgroup in the place of the machine's. */
-  async installKmesh(change: (yaml: string) => string = (yaml) => yaml): Promise<void> {
+  /** Kmesh as a user gets it: by its chart, with values of his own, on every node. Resolves when the agents are ready. */
+  async installKmesh(...values: readonly string[]): Promise<void> {
     await this.importKmesh();
-    await this.apply(change(readFileSync(join(manifests, 'kmesh.yaml'), 'utf8')));
+    await this.helm('install', chart, '--create-namespace', ...chartValues, ...values);
+    await this.agentsReady();
+  }
+
+  async agentsReady(): Promise<void> {
+    const command = ['-n', agentNamespace, 'rollout', 'status', 'ds/kmesh', '--timeout=90s'];
+    await this.kubectl(command, { timeoutMs: 95_000 });
+  }
+
+  /** A verb of Helm's for the release of Kmesh. */
+  async helm(verb: string, ...args: readonly string[]): Promise<string> {
+    return await this.asAdmin(join(cache, 'bin', 'helm'), verb, 'kmesh', ...args, '-n', agentNamespace);
   }
 
   /** The stock istiod, as a program of the first node. Returns the address of its plaintext xDS. */

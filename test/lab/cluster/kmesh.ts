@@ -1,17 +1,8 @@
 /** Questions to the agents of a cluster. */
 import { join } from 'node:path';
 import type { StatusReport, WorkloadItem } from '../../../src/api/types.ts';
-import type { Cluster } from './cluster.ts';
-import { prefix } from './cluster-node.ts';
+import { agentNamespace, type Cluster } from './cluster.ts';
 import { waitFor } from './wait.ts';
-
-export const agentNamespace = 'kmesh-system';
-
-/** What Helm is told here: no registry, and nodes that share one machine and its cgroups. */
-export const chartValues = [
-  ...['--set', 'deploy.kmesh.imagePullPolicy=Never', '--set', 'deploy.kmesh.host.cgroup2=/sys/fs/cgroup/unified'],
-  ...['--set-string', `deploy.kmesh.host.cgroup2SubPath=${prefix}-$(NODE_NAME)`],
-];
 
 /** Name of the agent's pod on a node. */
 export async function agentOf(cluster: Cluster, node: string): Promise<string> {

@@ -10,6 +10,5 @@ if (process.argv[2] === 'down') await Cluster.down();
 else {
   const cluster = await Cluster.up();
   await cluster.installKmesh();
-  await cluster.kubectl(['-n', 'kmesh-system', 'rollout', 'status', 'ds/kmesh', '--timeout=60s']);
   process.stdout.write(`${await cluster.kubectl(['get', 'pods', '-A', '-o', 'wide'])}\n${cluster.hint}\n`);
 }
