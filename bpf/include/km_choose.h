@@ -95,7 +95,8 @@ static __noinline int km_choose_half(__u32 slot, struct km_flow *f, const struct
 		}
 	}
 	if (!f->requests) {
-		km_habit_learn(&message->key, cluster_id);
+		/* Where heads of answers are changed a half is opened with room for that (km_send_syn). */
+		km_habit_learn(&message->key, f->flags & KM_FLOW_ANSWERS ? 0 : cluster_id);
 		endpoint = km_endpoint_ahead(f, cluster_id);
 	}
 	if (!endpoint && cluster->per_connection)
