@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* The SYNs that a client sends to an HTTP service: answered here, before any endpoint is known. */
+/* The SYNs that a client sends to an HTTP service: answered here, or sent on where the endpoint can be
+ * foreseen. */
 #ifndef KM_SHAKE_H
 #define KM_SHAKE_H
 
@@ -39,8 +40,11 @@ __noinline int km_shake(struct __sk_buff *skb)
 		if (way != KM_WAY_PASS)
 			return way;
 	}
-	/* It came again: the client does not wait any longer for an endpoint that it may never ask. */
-	f->flags &= ~KM_FLOW_AHEAD;
+	/* It came again: the client does not wait any longer for an endpoint that it may never ask. Only then
+	 * are the flags written: sk_msg does, too, as soon as the client is connected.
+	 */
+	if (f->flags & KM_FLOW_AHEAD)
+		f->flags &= ~KM_FLOW_AHEAD;
 	return km_answer_syn(skb, w, f);
 }
 

@@ -5,8 +5,9 @@ import { httpLoad } from '../lab/clients.ts';
 import { forgotten, service, virtualService } from '../lab/http-mesh.ts';
 import { fastAddresses, fastPort, Shop } from '../lab/http-shop.ts';
 import { patience } from '../lab/mesh.ts';
-import { pythonProgram } from '../lab/python.ts';
+import { python, pythonProgram } from '../lab/python.ts';
 import { requireRoot } from '../lab/root.ts';
+import { startTcpEcho } from '../lab/servers.ts';
 import { connections, noConnections, until } from '../lab/sockets.ts';
 
 const test = requireRoot(nodeTest);
@@ -94,6 +95,33 @@ describe('HTTP halves that are opened ahead', {
       await nothingLeft();
     });
   }
+
+  test('what turns out to be no HTTP takes the half that was opened ahead', async () => {
+    const addresses = ['10.96.0.42', 'fd00:10:96::42'] as const;
+    await startTcpEcho(shop.servers.red, { name: 'red', port: 9090 });
+    const selector = { version: 'v1' };
+    shop.mesh.write('plain.yaml', service('plain', { addresses, selector, portName: 'any', targetPort: 9090 }));
+    await shop.mesh.settled();
+    const script = `
+import socket, sys
+for hello in (b"\\x16\\x03\\x01\\x00\\x64" + bytes(100), b"\\x00binary"):
+    for i in range(30):
+        sock = socket.create_connection(("${addresses[0]}", 80))
+        for j in range(3):
+            sock.sendall(hello)
+            want = hello if j else b"red " + hello
+            got = b""
+            while len(got) < len(want):
+                part = sock.recv(1000)
+                if not part: sys.exit(f"connection {i} ended")
+                got += part
+            if got != want: sys.exit(f"connection {i}: {got}")
+        sock.close()
+print("good")`;
+    assert.equal((await shop.client.output([python(), '-c', script])).trim(), 'good');
+    await noConnections(shop.servers.red, 9090, 10_000 * patience);
+    await forgotten(shop.mesh);
+  });
 
   test('where heads of answers are changed nothing is guessed: such halves are opened with room for that', async () => {
     const addresses = ['10.96.0.41', 'fd00:10:96::41'] as const;
