@@ -23,45 +23,35 @@ static __always_inline int km_answer_syn(struct __sk_buff *skb, struct km_work *
 	return km_make(skb) ? km_failed() : KM_WAY_CLIENT;
 }
 
-/* An endpoint of the cluster that the first request will most likely go to; 0: nobody knows. */
-__noinline __u64 km_likely_endpoint(void)
+/* The cluster that the first request will most likely go to; 0: nobody knows. */
+static __always_inline __u64 km_likely_cluster(const struct km_flow_key *key)
 {
-	struct km_habit *habit;
+	struct km_habit *habit = km_habit_of(key);
 	struct km_cluster *cluster;
 	__u64 id;
 
-	KM_FIND_FLOW(0);
-	habit = km_habit_of(&w->key);
 	if (!habit || habit->times < KM_HABIT_SURE)
 		return 0;
 	id = habit->cluster;
 	cluster = bpf_map_lookup_elem(&km_cluster, &id);
 	/* What Maglev hashes is not there yet. That there is no endpoint is counted when somebody asks. */
-	if (!cluster || !cluster->slots || cluster->policy == KM_POLICY_MAGLEV)
-		return 0;
-	return km_pick_of(cluster, id, f->netns, 0, 0);
+	return cluster && cluster->slots && cluster->policy != KM_POLICY_MAGLEV ? id : 0;
 }
 
 /* Makes the client's SYN the half's; KM_WAY_PASS: there is none to open yet. */
 __noinline int km_open_ahead(struct __sk_buff *skb)
 {
-	struct km_endpoint *endpoint;
-	struct km_half *half;
-	__u64 id, cluster;
+	__u64 cluster, endpoint;
 
 	KM_FIND_FLOW(KM_WAY_PASS);
-	id = km_likely_endpoint();
-	endpoint = bpf_map_lookup_elem(&km_endpoint, &id);
-	if (!endpoint)
+	cluster = km_likely_cluster(&w->key);
+	if (!cluster)
 		return KM_WAY_PASS;
-	cluster = endpoint->cluster;
-	if (km_half_choose(f, &w->key, KM_HALF_AHEAD, id, cluster))
+	endpoint = km_pick_endpoint(cluster, f->netns, 0, 0);
+	if (!endpoint || km_half_choose(f, &w->key, KM_HALF_AHEAD, endpoint, cluster))
 		return KM_WAY_PASS;
-	half = &f->half[KM_HALF_AHEAD];
-	half->state = KM_HALF_CONNECTING;
-	half->syn_ns = bpf_ktime_get_ns();
 	f->flags |= KM_FLOW_AHEAD;
-	return km_send_syn(skb, w, f, half);
+	return km_connect_half(skb, w, f, &f->half[KM_HALF_AHEAD]);
 }
 
 /* It is open, or was refused, which the first request need not know: now the client gets its SYN-ACK. */

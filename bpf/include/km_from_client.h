@@ -55,11 +55,8 @@ __noinline int km_kicked(struct __sk_buff *skb)
 		km_wire_closing(&w->key, victim, KM_WIRE_CLOSING);
 		victim->state = KM_HALF_FREE;
 	}
-	if (half->state == KM_HALF_CHOSEN) {
-		half->state = KM_HALF_CONNECTING;
-		half->syn_ns = bpf_ktime_get_ns();
-		return km_send_syn(skb, w, f, half);
-	}
+	if (half->state == KM_HALF_CHOSEN)
+		return km_connect_half(skb, w, f, half);
 	if (half->state == KM_HALF_CONNECTING) {
 		now = bpf_ktime_get_ns();
 		if (now - half->syn_ns >= (__u64)half->timeout_ms * KM_NS_PER_MS)

@@ -204,6 +204,15 @@ static __always_inline bool km_take_over(struct km_work *w, struct km_flow *f, _
 	return asked;
 }
 
+/* Begins to connect a chosen half. */
+static __always_inline int km_connect_half(struct __sk_buff *skb, struct km_work *w, struct km_flow *f,
+					   struct km_half *half)
+{
+	half->state = KM_HALF_CONNECTING;
+	half->syn_ns = bpf_ktime_get_ns();
+	return km_send_syn(skb, w, f, half);
+}
+
 /* Nothing is left to carry: the flow goes as soon as the client's socket has. */
 static __noinline int km_flow_done(struct km_flow *f, const struct km_flow_key *key)
 {
@@ -368,11 +377,9 @@ __noinline int km_connect_other(struct __sk_buff *skb, __u32 index)
 		other = km_pick_endpoint(cluster, f->netns, 0, failed);
 		if (other && other != failed && !km_half_choose(f, &w->key, index, other, cluster)) {
 			half->retries = retries - 1;
-			half->state = KM_HALF_CONNECTING;
-			half->syn_ns = bpf_ktime_get_ns();
 			km_exchange_moved(f, half);
 			km_count(KM_COUNTER_SYN_RETRIED);
-			return km_send_syn(skb, w, f, half);
+			return km_connect_half(skb, w, f, half);
 		}
 	}
 	km_exchange_abandon(f, &w->key, 0, KM_REASON_CLIENT_GONE);
