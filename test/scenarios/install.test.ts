@@ -60,7 +60,10 @@ describe('Kmesh in a cluster by kmeshctl', { skip: why }, () => {
   test('what is installed is taken by the API server, again without a change, and updated', async () => {
     const first = await ctl('install', '--no-wait');
     assert.deepEqual([first.code, first.stderr], [0, '']);
-    assert.match(first.stdout, /^namespace\/kmesh-system created\n(.*created\n)+$/);
+    assert.match(
+      first.stdout,
+      /^namespace\/kmesh-system created\n(.*created\n)+daemonset\/kmesh created\nlease\/kmesh-status created\n$/,
+    );
     const again = await ctl('install', '--no-wait');
     assert.doesNotMatch(again.stdout, /created|configured/);
     const update = await ctl(
@@ -71,7 +74,7 @@ describe('Kmesh in a cluster by kmeshctl', { skip: why }, () => {
       '--mesh-controller',
       'istiod:15012',
     );
-    assert.match(update.stdout, /^daemonset\/kmesh configured$/m);
+    assert.match(update.stdout, /daemonset\/kmesh configured\nlease\/kmesh-status unchanged\n$/);
     const [{ image } = { image: '' }] = (await read()).spec.template.spec.containers;
     assert.equal(image, 'registry.example/kmesh:v2');
   });
