@@ -43,7 +43,7 @@ describe('HTTP session affinity', { skip: process.getuid?.() !== 0 && process.en
 
   before(async () => {
     lab = await Lab.create();
-    clients = await Promise.all(['a', 'b', 'c', 'd', 'e', 'f'].map((name) => lab.pod(name)));
+    clients = await Promise.all([...'abcdefghij'].map((name) => lab.pod(name)));
     servers = await Promise.all(names.map((name) => lab.pod(name)));
     await Promise.all(servers.map((server) => startNginx(server, { port: 8080, extra: ' $request_uri' })));
     mesh = meshOf(lab);

@@ -139,17 +139,14 @@ print("good")`;
   });
 
   test('an endpoint that refuses: connect() works, and the request is answered by another', async () => {
-    const [address] = ['10.96.0.40'];
+    const addresses = ['10.96.0.40', 'fd00:10:96::40'] as const;
     const selector = { app: 'shop' };
     const ask = (requests: number) => {
       const cases = [{ from: ['red table=', 'green table=', 'blue table='], path: '/', fields: ['host: half'] }];
-      return httpLoad(shop.client, address ?? '', 80, cases, ['--new', '--requests', String(requests)]);
+      return httpLoad(shop.client, addresses[0], 80, cases, ['--new', '--requests', String(requests)]);
     };
     const retries = '\n- route: [{destination: {host: half}}]\n  retries: {attempts: 2, retryOn: connect-failure}';
-    shop.mesh.write(
-      'half.yaml',
-      service('half', { addresses: [address ?? '', 'fd00:10:96::40'], selector, targetPort: fastPort }),
-    );
+    shop.mesh.write('half.yaml', service('half', { addresses, selector, targetPort: fastPort }));
     shop.mesh.write('half-routes.yaml', virtualService('half', retries));
     await shop.mesh.settled();
     assert.equal((await ask(20)).failed, 0);
