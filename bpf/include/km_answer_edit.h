@@ -30,17 +30,17 @@ static __always_inline int km_answer_again(struct km_flow *f)
  * How much longer the head gets is known before it comes, so that what overtakes it keeps its place. `end`:
  * behind the head; 0: it did not come yet.
  */
-static __always_inline int km_answer_note(struct km_work *w, struct km_flow *f, struct km_half *half,
-					  __u32 begin, __u32 end, __u32 more)
+static __always_inline int km_answer_note(struct km_work *w, struct km_flow *f, __u32 index, __u32 begin,
+					  __u32 end, __u32 more)
 {
-	__u32 lock = w->key.client_port & (KM_WALKS - 1);
-	struct km_walk *walk = bpf_map_lookup_elem(&km_walk, &lock);
+	struct km_half *half = &f->half[index & (KM_HALVES - 1)];
+	struct km_walk *walk = km_walk_of(&w->key);
 	int result = KM_ANSWER_EDIT;
 
 	if (!walk)
 		return KM_ANSWER_DROP;
 	bpf_spin_lock(&walk->lock);
-	if (f->head_seq != begin) {
+	if (f->head_seq != begin || f->current != index || f->flags & KM_FLOW_SWITCH) {
 		/* The next request has begun meanwhile: it was a copy. */
 		result = KM_ANSWER_DROP;
 		end = 0;
@@ -63,21 +63,19 @@ static __always_inline int km_answer_note(struct km_work *w, struct km_flow *f, 
 	return result;
 }
 
-/* Looks at a packet of an answer that is to be changed. enum km_answer_result. */
-__noinline int km_answer_edit(struct __sk_buff *skb)
+/* Looks at a packet of half `index`'s answer that is to be changed. enum km_answer_result. */
+__noinline int km_answer_edit(struct __sk_buff *skb, __u32 index)
 {
 	struct km_answer_work *a = km_answer_worked();
 	const struct km_answer_edits *edits;
 	const struct km_answers *answers;
 	__u32 i, more, pad, slot, payload, begin;
-	struct km_half *half;
 	int result;
 	__u64 length;
 
 	KM_FIND_FLOW(KM_ANSWER_DROP);
 	if (!a)
 		return KM_ANSWER_DROP;
-	half = &f->half[f->current & (KM_HALVES - 1)];
 	payload = w->p.payload;
 	begin = f->head_seq;
 	slot = (f->now.edits - 1) & 1;
@@ -94,8 +92,8 @@ __noinline int km_answer_edit(struct __sk_buff *skb)
 		/* An interim answer is to come first, and perhaps this is what is behind it. */
 		if (f->now.flags & KM_HTTP_EXPECT)
 			return KM_ANSWER_DROP;
-		return km_answer_note(w, f, half, begin, 0, more) == KM_ANSWER_DROP ? KM_ANSWER_DROP
-										    : KM_ANSWER_NONE;
+		return km_answer_note(w, f, index, begin, 0, more) == KM_ANSWER_DROP ? KM_ANSWER_DROP
+										     : KM_ANSWER_NONE;
 	}
 	if (begin - w->p.seq >= payload)
 		return KM_ANSWER_NONE;
@@ -140,7 +138,7 @@ __noinline int km_answer_edit(struct __sk_buff *skb)
 	if (a->begin != a->skip && f->head_seq == begin)
 		f->head_seq = w->p.seq + a->begin;
 	km_answer_sum(a);
-	return km_answer_note(w, f, half, w->p.seq + a->begin, w->p.seq + a->end, more);
+	return km_answer_note(w, f, index, w->p.seq + a->begin, w->p.seq + a->end, more);
 }
 
 /* Makes room for the head and says so in the IP header. */
@@ -193,12 +191,12 @@ __noinline int km_answer_apply(struct __sk_buff *skb)
 static __always_inline __u32 km_to_pseudo(struct km_work *w, struct km_flow *f, struct km_half *half,
 					  __u32 number)
 {
-	__u32 lock = w->key.client_port & (KM_WALKS - 1), shift, end, more;
+	__u32 shift, end, more;
 	struct km_walk *walk;
 
 	if (!(f->flags & KM_FLOW_ANSWERS))
 		return number - half->ack_shift;
-	walk = bpf_map_lookup_elem(&km_walk, &lock);
+	walk = km_walk_of(&w->key);
 	if (!walk)
 		return number - half->ack_shift;
 	bpf_spin_lock(&walk->lock);
@@ -213,12 +211,12 @@ static __always_inline __u32 km_to_pseudo(struct km_work *w, struct km_flow *f, 
 static __always_inline __u32 km_from_pseudo(struct km_work *w, struct km_flow *f, struct km_half *half,
 					    __u32 number)
 {
-	__u32 lock = w->key.client_port & (KM_WALKS - 1), begin, end, more;
+	__u32 begin, end, more;
 	struct km_walk *walk;
 
 	if (!(f->flags & KM_FLOW_ANSWERS))
 		return number + half->ack_shift;
-	walk = bpf_map_lookup_elem(&km_walk, &lock);
+	walk = km_walk_of(&w->key);
 	if (!walk)
 		return number + half->ack_shift;
 	bpf_spin_lock(&walk->lock);

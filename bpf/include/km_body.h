@@ -52,8 +52,7 @@ static __always_inline int km_follow_body(struct __sk_buff *skb, struct km_work 
  */
 static __always_inline int km_read_body(struct __sk_buff *skb, struct km_work *w, struct km_flow *f)
 {
-	__u32 index = w->key.client_port & (KM_WALKS - 1);
-	struct km_walk *walk = bpf_map_lookup_elem(&km_walk, &index);
+	struct km_walk *walk = km_walk_of(&w->key);
 	__u32 taken;
 	int result;
 

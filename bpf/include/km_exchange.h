@@ -8,6 +8,7 @@
 #include "km_counters.h"
 #include "km_flow.h"
 #include "km_observe.h"
+#include "km_walk.h"
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -169,7 +170,7 @@ static __always_inline bool km_owes_nothing(const struct km_flow *f, __u32 seen)
 	if (f->current == KM_NO_HALF)
 		return true;
 	half = &f->half[f->current & (KM_HALVES - 1)];
-	return (!km_owed(f) || f->now.lost) && seen + half->ack_shift == half->rcv_nxt;
+	return (!km_owed(f) || f->now.lost) && !f->following && seen + half->ack_shift == half->rcv_nxt;
 }
 
 static __always_inline void km_exchange_tell(struct km_flow *f, const struct km_flow_key *key,
@@ -223,6 +224,23 @@ km_exchange_abandon(struct km_flow *f, const struct km_flow_key *key, __u64 resp
 			       f->now.lost ? KM_REASON_NONE : reason);
 }
 
+/* Where the head begins that is to be changed (km_answer_edit.h). Not at the end of the answer before: its
+ * head may come again until the next request begins. */
+static __always_inline void km_head_begin(struct km_flow *f, const struct km_flow_key *key, __u32 rcv_start)
+{
+	struct km_walk *walk = km_walk_of(key);
+
+	if (!walk)
+		return;
+	bpf_spin_lock(&walk->lock);
+	f->head_seq = rcv_start;
+	f->edited = 0;
+	f->shifted = 0;
+	f->edit_tries = 0;
+	walk->turns += 1;
+	bpf_spin_unlock(&walk->lock);
+}
+
 /*
  * The request that waited goes to its endpoint now; what comes from there is its answer. `before` requests
  * came before it: the end of the last one's answer may not have been seen.
@@ -241,12 +259,8 @@ static __noinline int km_exchange_begin(struct km_flow *f, const struct km_flow_
 		f->now_text = f->next_text;
 	f->now.lost = 0;
 	f->now.rcv_start = rcv_start;
-	/* Not at the answer's end: its head may come again until the next request begins. */
-	f->head_seq = rcv_start;
-	asm volatile("" ::: "memory");
-	f->edited = 0;
-	f->shifted = 0;
-	f->edit_tries = 0;
+	if (f->flags & KM_FLOW_ANSWERS)
+		km_head_begin(f, key, rcv_start);
 	km_answer_begin(f, rcv_start);
 	km_exchange_active(&f->now);
 	return 0;

@@ -254,6 +254,22 @@ static __always_inline bool km_is_back(struct km_work *w)
 	return wire && !km_addr_equal(wire->flow.client, w->wire.client);
 }
 
+/* Moves the half's numbers on: the client has sent up to `end` and acknowledges up to `ack`. */
+static __always_inline void km_half_sent(struct km_work *w, struct km_half *half, __u32 end, __u32 ack)
+{
+	struct km_walk *walk = km_walk_of(&w->key);
+
+	if (!walk)
+		return;
+	bpf_spin_lock(&walk->lock);
+	if (km_after(end, half->snd_nxt))
+		half->snd_nxt = end;
+	if (km_after(ack, half->acked))
+		half->acked = ack;
+	walk->turns += 1;
+	bpf_spin_unlock(&walk->lock);
+}
+
 static __always_inline int km_from_client(struct __sk_buff *skb, struct km_work *w)
 {
 	struct km_half *half;
@@ -360,10 +376,7 @@ static __always_inline int km_from_client(struct __sk_buff *skb, struct km_work 
 		f->flags |= KM_FLOW_CLIENT_FIN;
 		half->flags |= KM_HALF_FIN_SENT;
 	}
-	if (km_after(end, half->snd_nxt))
-		half->snd_nxt = end;
-	if (km_after(ack, half->acked))
-		half->acked = ack;
+	km_half_sent(w, half, end, ack);
 	if ((half->flags & (KM_HALF_FIN_SEEN | KM_HALF_FIN_SENT)) == (KM_HALF_FIN_SEEN | KM_HALF_FIN_SENT) &&
 	    half->acked == half->rcv_nxt && half->una == half->snd_nxt)
 		km_flow_done(f, &w->key);

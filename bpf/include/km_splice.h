@@ -154,21 +154,6 @@ static __always_inline int km_send_syn(struct __sk_buff *skb, struct km_work *w,
 	return km_make(skb) ? km_failed() : km_half_way(half);
 }
 
-#define KM_WALKS 1024
-
-/* Locks for what only one CPU may do with a flow at a time, by the client's port. */
-struct km_walk {
-	struct bpf_spin_lock lock;
-	__u32 turns; /* how often it was taken */
-};
-
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, KM_WALKS);
-	__type(key, __u32);
-	__type(value, struct km_walk);
-} km_walk SEC(".maps");
-
 /*
  * From client number `base` on, bytes belong to half `index`; `seen` is the pseudo number of its first byte
  * to the client. `flag` (KM_FLOW_KICK, KM_FLOW_SWITCH) asked for it; false when another CPU has done it: a
@@ -178,8 +163,7 @@ struct {
 static __always_inline bool km_take_over(struct km_work *w, struct km_flow *f, __u32 flag, __u32 index,
 					 __u32 base, __u32 seen)
 {
-	__u32 lock = w->key.client_port & (KM_WALKS - 1);
-	struct km_walk *walk = bpf_map_lookup_elem(&km_walk, &lock);
+	struct km_walk *walk = km_walk_of(&w->key);
 	struct km_half *half = &f->half[index & (KM_HALVES - 1)];
 	__u32 asked, before;
 

@@ -221,6 +221,9 @@ static __always_inline bool km_read_answer(struct __sk_buff *skb, struct km_work
 	return more;
 }
 
+/* So often one CPU looks again whether others have brought the end of the answer that it follows. */
+#define KM_FOLLOW_TURNS 4
+
 /* Answers to pipelined requests that are read of one packet. */
 #define KM_ANSWERS_A_PACKET 16
 
@@ -243,6 +246,69 @@ __noinline int km_read_others(struct __sk_buff *skb, __u32 index)
 	return 0;
 }
 
+/*
+ * Moves the half's numbers on, up to `end`. Returns whether this CPU is to follow the answer in the packet:
+ * one at a time does, and looks again before it leaves (km_followed()).
+ */
+static __always_inline bool km_half_received(struct km_work *w, struct km_flow *f, struct km_half *half,
+					     __u32 end)
+{
+	bool bytes = w->p.payload || w->p.flags & KM_TCP_FIN;
+	struct km_walk *walk = km_walk_of(&w->key);
+	bool follows = false;
+
+	if (!walk)
+		return false;
+	bpf_spin_lock(&walk->lock);
+	if (km_after(end, half->rcv_nxt))
+		half->rcv_nxt = end;
+	if (km_after(w->p.ack, half->una))
+		half->una = w->p.ack;
+	if (bytes && km_owed(f) && !f->now.lost && !(f->flags & KM_FLOW_SWITCH)) {
+		follows = !f->following;
+		f->following = follows ? KM_FOLLOWED : KM_FOLLOWED_AGAIN;
+	}
+	walk->turns += 1;
+	bpf_spin_unlock(&walk->lock);
+	return follows;
+}
+
+/* Ends what km_half_received() began. True: others came meanwhile, and it is not over. */
+static __always_inline bool km_followed(struct km_work *w, struct km_flow *f)
+{
+	struct km_walk *walk = km_walk_of(&w->key);
+	bool again;
+
+	if (!walk)
+		return false;
+	bpf_spin_lock(&walk->lock);
+	again = f->following == KM_FOLLOWED_AGAIN;
+	f->following = again ? KM_FOLLOWED : 0;
+	walk->turns += 1;
+	bpf_spin_unlock(&walk->lock);
+	return again;
+}
+
+/* What came meanwhile was not read. Where the end is known, it may be there now. */
+__noinline int km_follow_on(struct __sk_buff *skb, __u32 index)
+{
+	__u32 i;
+
+	for (i = 0; i < KM_FOLLOW_TURNS; i++) {
+		KM_FIND_FLOW(0);
+		if (f->answer.phase == KM_RESPONSE_LENGTH)
+			km_read_next(skb, index);
+		else if (km_owed(f))
+			f->now.lost = 1;
+		if (!km_followed(w, f))
+			return 0;
+	}
+	KM_FIND_FLOW(0);
+	f->now.lost = 1;
+	f->following = 0;
+	return 0;
+}
+
 /* A packet of the half that a wire entry names. */
 static __always_inline int km_from_half(struct __sk_buff *skb, struct km_work *w, struct km_flow *f,
 					struct km_half *half, __u32 index)
@@ -259,7 +325,7 @@ static __always_inline int km_from_half(struct __sk_buff *skb, struct km_work *w
 	/* While a request is on its way to another half, this one sends what was before. */
 	if (f->now.edits && !(f->flags & KM_FLOW_SWITCH) &&
 	    (w->p.payload || km_after(w->p.seq, f->head_seq))) {
-		int edit = km_answer_edit(skb);
+		int edit = km_answer_edit(skb, index);
 
 		if (edit == KM_ANSWER_DROP)
 			return KM_WAY_DROP;
@@ -274,13 +340,13 @@ static __always_inline int km_from_half(struct __sk_buff *skb, struct km_work *w
 		end += 1;
 		half->flags |= KM_HALF_FIN_SEEN;
 	}
-	if (km_after(end, half->rcv_nxt))
-		half->rcv_nxt = end;
-	if (km_after(w->p.ack, half->una))
-		half->una = w->p.ack;
 	half->window = (__u32)w->p.window << (half->scale & 15);
-	if (km_owed(f) && !f->now.lost && !(f->flags & KM_FLOW_SWITCH) && km_read_answer(skb, w, f, half))
-		km_read_others(skb, index);
+	if (km_half_received(w, f, half, end)) {
+		if (km_read_answer(skb, w, f, half))
+			km_read_others(skb, index);
+		if (km_followed(w, f))
+			km_follow_on(skb, index);
+	}
 	km_sock_follow(f);
 	if (changes && km_answer_apply(skb))
 		return km_failed();

@@ -3,7 +3,7 @@ import { array, be16, be32, bytes, chars, s32, u32, u64 } from '../codec.ts';
 import type { Codec } from '../codec.ts';
 
 /** Changes whenever an object of another layout could not share this one's maps. */
-export const schema = '08f763fbe47b';
+export const schema = 'a4809606715c';
 
 // km_phrase is the kernel side's own: a union without a name.
 
@@ -941,6 +941,7 @@ export interface KmFlow {
   readonly edited: number;
   readonly shifted: number;
   readonly editTries: number;
+  readonly following: number;
   readonly victim: KmHalf;
   readonly half: readonly KmHalf[];
 }
@@ -1000,9 +1001,9 @@ export const kmFlow: Codec<KmFlow> = {
     view.setUint8(offset + 758, value.edited);
     view.setUint8(offset + 759, value.shifted);
     view.setUint8(offset + 760, value.editTries);
+    view.setUint8(offset + 761, value.following);
     kmHalf.encode(value.victim, view, offset + 768);
     kmHalfx8.encode(value.half, view, offset + 864);
-    view.setUint8(offset + 761, 0);
     view.setUint16(offset + 762, 0);
     view.setUint32(offset + 764, 0);
   },
@@ -1060,6 +1061,7 @@ export const kmFlow: Codec<KmFlow> = {
       edited: view.getUint8(offset + 758),
       shifted: view.getUint8(offset + 759),
       editTries: view.getUint8(offset + 760),
+      following: view.getUint8(offset + 761),
       victim: kmHalf.decode(view, offset + 768),
       half: kmHalfx8.decode(view, offset + 864),
     };
