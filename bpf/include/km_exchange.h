@@ -161,6 +161,17 @@ static __noinline int km_exchange_count(struct km_flow *f, const struct km_flow_
 	return 0;
 }
 
+/* Nothing more of an answer is to come, as far as anybody can tell. */
+static __always_inline bool km_all_answered(const struct km_flow *f, const struct km_half *half)
+{
+	if (f->following)
+		return false;
+	if (!km_owed(f))
+		return true;
+	return f->now.lost &&
+	       (f->answer.phase != KM_RESPONSE_LENGTH || !km_before(half->rcv_nxt, f->answer_seq));
+}
+
 /* The client has all of the answers that it asked for: `seen` is the pseudo number up to which it has
  * received. */
 static __always_inline bool km_owes_nothing(const struct km_flow *f, __u32 seen)
@@ -170,7 +181,7 @@ static __always_inline bool km_owes_nothing(const struct km_flow *f, __u32 seen)
 	if (f->current == KM_NO_HALF)
 		return true;
 	half = &f->half[f->current & (KM_HALVES - 1)];
-	return (!km_owed(f) || f->now.lost) && !f->following && seen + half->ack_shift == half->rcv_nxt;
+	return km_all_answered(f, half) && seen + half->ack_shift == half->rcv_nxt;
 }
 
 static __always_inline void km_exchange_tell(struct km_flow *f, const struct km_flow_key *key,

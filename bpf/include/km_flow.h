@@ -99,11 +99,6 @@ enum km_flow_flags {
 	KM_FLOW_AHEAD = 131072,	 /* the client gets its SYN-ACK when KM_HALF_AHEAD is open */
 };
 
-enum km_following {
-	KM_FOLLOWED = 1,       /* a CPU follows the answer now */
-	KM_FOLLOWED_AGAIN = 2, /* and others had packets of it meanwhile */
-};
-
 /* One request and its answer. */
 struct km_exchange {
 	__u64 start_ns;
@@ -208,7 +203,7 @@ struct km_flow {
 	__u8 edited;  /* the head came, and edit_end is its end */
 	__u8 shifted; /* what comes behind it counts edit_more more */
 	__u8 edit_tries;
-	__u8 following; /* enum km_following */
+	__u8 following; /* a CPU follows the answer now (km_walk) */
 	__u8 pad2[2];
 	struct km_half victim; /* a half that makes room: it gets a FIN with the next kick */
 	struct km_half half[KM_HALVES];

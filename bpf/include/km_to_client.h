@@ -212,7 +212,9 @@ static __always_inline bool km_read_answer(struct __sk_buff *skb, struct km_work
 		km_answer_begin(f, end);
 		f->now.rcv_start = end;
 		more = km_owed(f) && end - w->p.seq < w->p.payload;
-		f->now.lost = !more && km_owed(f) && km_after(half->rcv_nxt, end);
+		/* Others may set it just now. */
+		if (!more && km_owed(f) && km_after(half->rcv_nxt, end))
+			f->now.lost = 1;
 	} else if (w->p.flags & KM_TCP_FIN) {
 		km_exchange_abandon(f, &w->key, half->rcv_nxt - 1 - f->now.rcv_start,
 				    f->answer.phase >= KM_RESPONSE_UNTIL_CLOSE ? KM_REASON_NONE
@@ -220,9 +222,6 @@ static __always_inline bool km_read_answer(struct __sk_buff *skb, struct km_work
 	}
 	return more;
 }
-
-/* So often one CPU looks again whether others have brought the end of the answer that it follows. */
-#define KM_FOLLOW_TURNS 4
 
 /* Answers to pipelined requests that are read of one packet. */
 #define KM_ANSWERS_A_PACKET 16
@@ -246,67 +245,44 @@ __noinline int km_read_others(struct __sk_buff *skb, __u32 index)
 	return 0;
 }
 
+/* Whether there is something to read for who follows the answer next. */
+static __always_inline bool km_to_follow(const struct km_flow *f, const struct km_half *half, __u8 flags)
+{
+	if (f->answer.phase == KM_RESPONSE_LENGTH)
+		return flags & KM_TCP_FIN || !km_before(half->rcv_nxt, f->answer_seq);
+	return !f->now.lost;
+}
+
 /*
  * Moves the half's numbers on, up to `end`. Returns whether this CPU is to follow the answer in the packet:
- * one at a time does, and looks again before it leaves (km_followed()).
+ * one at a time does, until it clears f->following, and what others bring meanwhile is not read.
  */
 static __always_inline bool km_half_received(struct km_work *w, struct km_flow *f, struct km_half *half,
 					     __u32 end)
 {
 	bool bytes = w->p.payload || w->p.flags & KM_TCP_FIN;
 	struct km_walk *walk = km_walk_of(&w->key);
-	bool follows = false;
+	bool follows = false, more;
 
 	if (!walk)
 		return false;
 	bpf_spin_lock(&walk->lock);
-	if (km_after(end, half->rcv_nxt))
+	more = km_after(end, half->rcv_nxt);
+	if (more)
 		half->rcv_nxt = end;
 	if (km_after(w->p.ack, half->una))
 		half->una = w->p.ack;
-	if (bytes && km_owed(f) && !f->now.lost && !(f->flags & KM_FLOW_SWITCH)) {
-		follows = !f->following;
-		f->following = follows ? KM_FOLLOWED : KM_FOLLOWED_AGAIN;
+	if (bytes && km_owed(f) && !(f->flags & KM_FLOW_SWITCH)) {
+		if (!f->following) {
+			follows = km_to_follow(f, half, w->p.flags);
+			f->following = follows;
+		} else if (more) {
+			f->now.lost = 1;
+		}
 	}
 	walk->turns += 1;
 	bpf_spin_unlock(&walk->lock);
 	return follows;
-}
-
-/* Ends what km_half_received() began. True: others came meanwhile, and it is not over. */
-static __always_inline bool km_followed(struct km_work *w, struct km_flow *f)
-{
-	struct km_walk *walk = km_walk_of(&w->key);
-	bool again;
-
-	if (!walk)
-		return false;
-	bpf_spin_lock(&walk->lock);
-	again = f->following == KM_FOLLOWED_AGAIN;
-	f->following = again ? KM_FOLLOWED : 0;
-	walk->turns += 1;
-	bpf_spin_unlock(&walk->lock);
-	return again;
-}
-
-/* What came meanwhile was not read. Where the end is known, it may be there now. */
-__noinline int km_follow_on(struct __sk_buff *skb, __u32 index)
-{
-	__u32 i;
-
-	for (i = 0; i < KM_FOLLOW_TURNS; i++) {
-		KM_FIND_FLOW(0);
-		if (f->answer.phase == KM_RESPONSE_LENGTH)
-			km_read_next(skb, index);
-		else if (km_owed(f))
-			f->now.lost = 1;
-		if (!km_followed(w, f))
-			return 0;
-	}
-	KM_FIND_FLOW(0);
-	f->now.lost = 1;
-	f->following = 0;
-	return 0;
 }
 
 /* A packet of the half that a wire entry names. */
@@ -344,8 +320,8 @@ static __always_inline int km_from_half(struct __sk_buff *skb, struct km_work *w
 	if (km_half_received(w, f, half, end)) {
 		if (km_read_answer(skb, w, f, half))
 			km_read_others(skb, index);
-		if (km_followed(w, f))
-			km_follow_on(skb, index);
+		asm volatile("" ::: "memory");
+		f->following = 0;
 	}
 	km_sock_follow(f);
 	if (changes && km_answer_apply(skb))
